@@ -1,1 +1,5 @@
+//! Bytes to tensors and back. No GPU, no network.
 
+mod quant;
+
+pub use quant::Quant;
