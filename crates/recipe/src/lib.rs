@@ -1,1 +1,14 @@
+//! The experiment as a document.
+//!
+//! A [`Recipe`] holds everything that an experiment needs to be run again elsewhere: the model file by name and
+//! checksum, the prompt, the sampling, the contrasting pairs, the vectors themselves, the edits, and the view to open.
+//! It is JSON for people and a URL fragment (deflate, then base64url) for links; fragments are never sent to a server.
+//! The page, the native program and the tests read the same recipes. This crate knows nothing of engines or pages.
 
+mod direction;
+mod link;
+mod schema;
+
+pub use direction::Direction;
+pub use link::{LINK_LIMIT, from_fragment, to_fragment};
+pub use schema::{Edit, Pair, Prompt, Recipe, RecipeError, Source, Turn, VERSION, Vector, View};

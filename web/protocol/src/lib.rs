@@ -1,1 +1,289 @@
+//! What the page and its worker say to each other: [`Request`] one way, [`Event`] the other.
+//!
+//! The page only draws. The worker owns the engine, the hub client and the cache. Messages are plain data (structured
+//! clones); byte strings travel as `Vec<u8>`.
 
+use serde::{Deserialize, Serialize};
+use tiller_recipe::{Direction, Edit, Pair, Prompt, Vector};
+pub use tiller_sites::{ModelRef, Positions, Sampling, Site};
+
+/// Names one piece of work, chosen by the page; every event about that work carries it.
+pub type JobId = u32;
+
+/// Which backend is to compute.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BackendChoice {
+    /// WebGPU where there is a real one, else the CPU.
+    #[default]
+    Auto,
+    /// WebGPU, even where it is software.
+    Gpu,
+    Cpu,
+}
+
+/// From the page to the worker.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Request {
+    /// First message: where the hub is, and which backend is wanted. Answered by [`Event::Ready`].
+    Start { hub: String, backend: BackendChoice },
+    /// Fetch (or find in the cache) and load a model. Progress, then [`Event::Loaded`] or [`Event::Failed`].
+    Load { job: JobId, model: ModelRef },
+    /// Directions at every layer from contrasting pairs. Progress, then [`Event::Directions`].
+    BuildVector { job: JobId, pairs: Vec<Pair> },
+    /// Write: the plain and the steered run side by side, one batch. Streams [`Event::Token`], ends with
+    /// [`Event::Written`]. A later `Write` cancels the one that runs.
+    Write { job: JobId, run: RunSpec },
+    /// Changes the strength of an edit of a run that is being written; acts on the very next token.
+    SetStrength { job: JobId, edit: usize, strength: f32 },
+    /// What the edits do and what they cost, with random controls. Progress, then [`Event::Evidence`].
+    Measure { job: JobId, run: RunSpec },
+    /// Stops any job; it ends with [`Event::Cancelled`] (or `Written` for a run, with what was written so far).
+    Cancel { job: JobId },
+    /// Ask for [`Event::Cache`].
+    ListCache,
+    /// Remove one file from the cache; answered by [`Event::Cache`].
+    Delete { model: ModelRef },
+    /// A GGUF control vector of all these layers; answered by [`Event::File`].
+    ExportVector { job: JobId, name: String, layers: Vec<LayerDirection> },
+    /// Read a GGUF control vector; answered by [`Event::Directions`] or [`Event::Failed`].
+    ImportVector { job: JobId, bytes: Vec<u8> },
+}
+
+/// What to write.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunSpec {
+    pub prompt: Prompt,
+    pub sampling: Sampling,
+    pub max_tokens: u32,
+    /// The vectors that the edits name by index.
+    pub vectors: Vec<Vector>,
+    pub edits: Vec<Edit>,
+    /// Which runs to write.
+    pub lanes: Vec<Lane>,
+}
+
+/// One of the two runs that are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Lane {
+    /// The model as it is.
+    Plain,
+    /// With the edits.
+    Steered,
+}
+
+/// From the worker to the page.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Event {
+    /// The worker runs; which backend it will use, and why.
+    Ready(BackendReport),
+    Progress { job: JobId, progress: Progress },
+    Loaded { job: JobId, model: ModelInfo },
+    Directions { job: JobId, directions: Directions },
+    /// The prompt of a run as tokens, before the first is written.
+    RunStarted { job: JobId, prompt: Vec<PromptToken> },
+    Token { job: JobId, lane: Lane, token: WrittenToken },
+    Written { job: JobId, summary: RunSummary },
+    Evidence { job: JobId, evidence: Evidence },
+    Cache(CacheReport),
+    /// A file for the user to save.
+    File { job: JobId, name: String, bytes: Vec<u8> },
+    Cancelled { job: JobId },
+    Failed { job: Option<JobId>, failure: Failure },
+}
+
+/// Which backend computes, and why.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BackendReport {
+    /// "gpu" or "cpu".
+    pub backend: String,
+    /// The adapter's name, or the CPU's kind.
+    pub adapter: String,
+    /// The adapter is a software one.
+    pub software: bool,
+    /// One sentence where something is not as one would wish (no WebGPU, software only), and what follows.
+    pub note: Option<String>,
+}
+
+/// How far a job is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Progress {
+    pub stage: Stage,
+    /// Bytes for [`Stage::Downloading`], [`Stage::Verifying`] and [`Stage::Loading`]; prompts or tokens otherwise.
+    pub done: u64,
+    /// `None` where it is not known.
+    pub total: Option<u64>,
+    /// Bytes a second, while downloading.
+    pub rate: Option<f64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stage {
+    /// Asking the hub or looking into the cache.
+    Connecting,
+    Downloading,
+    /// The connection broke; trying again from where it stopped.
+    Resuming,
+    /// Checking the checksum of what was stored.
+    Verifying,
+    /// From the cache to the device.
+    Loading,
+    /// Compiling shaders and writing one token to warm up.
+    Compiling,
+    /// Running prompts through the model.
+    Reading,
+}
+
+/// What is loaded.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelInfo {
+    pub reference: ModelRef,
+    pub name: String,
+    pub architecture: String,
+    pub layers: u32,
+    pub width: u32,
+    pub vocabulary: u32,
+    pub parameters: u64,
+    /// The quantisation most weights are in, as GGUF names it ("Q4_1").
+    pub quantisation: String,
+    /// Tokens of context for one run.
+    pub context: u32,
+    pub has_chat_template: bool,
+    /// Bytes on the device.
+    pub device_bytes: u64,
+    pub seconds: f64,
+    /// Whether the file was in the cache already.
+    pub from_cache: bool,
+}
+
+/// Directions at every layer, with what helps to choose one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Directions {
+    pub method: String,
+    pub layers: Vec<LayerDirection>,
+    /// The layer that the page proposes; `None` where the file says nothing to judge by (an imported vector).
+    pub suggested: Option<u32>,
+    pub pairs: u32,
+}
+
+/// The direction at one layer (the residual stream at the block's output).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LayerDirection {
+    pub layer: u32,
+    pub direction: Direction,
+    /// L2 length of the mean difference.
+    pub norm: f32,
+    /// Mean L2 norm of the residual stream over the examples.
+    pub typical_norm: f32,
+    /// How well held-out pairs separate; `None` for an imported vector or a single pair.
+    pub separability: Option<Separability>,
+}
+
+/// Held-out separability: each pair is scored along the direction built from the *other* pairs.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Separability {
+    /// Difference of the class means over their pooled standard deviation (d').
+    pub d_prime: f32,
+    /// Share of pairs whose positive text lies further along the direction than the negative one, 0 to 1.
+    pub accuracy: f32,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PromptToken {
+    pub id: u32,
+    pub text: String,
+}
+
+/// A token as it was written, with what else was likely.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WrittenToken {
+    /// Counts from 0 after the prompt.
+    pub index: u32,
+    pub id: u32,
+    /// What this token adds to the text; empty where it only holds part of a character.
+    pub text: String,
+    /// Natural log of the probability before temperature.
+    pub log_prob: f32,
+    /// The most probable tokens, descending, this one possibly among them.
+    pub alternatives: Vec<Alternative>,
+    /// The strengths of the edits when it was written.
+    pub strengths: Vec<f32>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Alternative {
+    pub text: String,
+    pub log_prob: f32,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunSummary {
+    /// Why each lane ended.
+    pub ends: Vec<(Lane, End)>,
+    pub prompt_tokens: u32,
+    /// Tokens a lane, a second, while decoding.
+    pub tokens_per_second: f64,
+    pub seconds_to_first_token: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum End {
+    /// The model ended its turn.
+    EndToken,
+    MaxTokens,
+    /// The context is full.
+    ContextFull,
+    Stopped,
+}
+
+/// What the edits do to the next word, and what they cost, each beside random directions of equal norm.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Kullback-Leibler divergence of the steered next-token distribution from the plain one after the prompt, nats.
+    pub shift: Controlled,
+    /// Perplexity of a fixed neutral text without edits.
+    pub perplexity_plain: f64,
+    /// The same with the edits.
+    pub perplexity: Controlled,
+    /// Tokens of the neutral text.
+    pub neutral_tokens: u32,
+}
+
+/// A number beside the same number for random directions of equal norm.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Controlled {
+    pub value: f64,
+    /// One for each random seed.
+    pub random: Vec<f64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CacheReport {
+    pub entries: Vec<CacheEntry>,
+    /// Bytes used by this page's storage and granted to it, where the browser says.
+    pub used: Option<u64>,
+    pub quota: Option<u64>,
+    /// `false` where the browser refuses storage: files then live only as long as the tab.
+    pub persistent: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CacheEntry {
+    pub model: ModelRef,
+    /// Bytes stored.
+    pub bytes: u64,
+    /// `false` for a download that was cut.
+    pub complete: bool,
+}
+
+/// Something went wrong: what, and what to do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Failure {
+    /// A few words ("The model could not be loaded").
+    pub title: String,
+    /// What happened and what to do.
+    pub message: String,
+    /// Trying the same again may help.
+    pub retry: bool,
+}

@@ -1,0 +1,81 @@
+//! A unit direction as it travels: half-precision numbers in base64.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
+use half::f16;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+/// A direction of unit length, `[d_model]`, each number rounded to half precision.
+///
+/// Everything that steers uses the *rounded* numbers, so that whoever opens a link computes with exactly the numbers
+/// that its sender saw. It serialises as base64 of little-endian halves: 1,536 characters for a width of 576.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Direction(Vec<f16>);
+
+/// No model that this program runs is wider; a link cannot ask for more.
+const MAX_WIDTH: usize = 65_536;
+
+impl Direction {
+    /// The unit direction along `values`. `None` where they have no direction: empty, all zero, or not finite.
+    pub fn along(values: &[f32]) -> Option<Direction> {
+        let norm = values.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
+        let usable = !values.is_empty() && values.len() <= MAX_WIDTH && norm.is_finite() && norm > 0.0;
+        usable.then(|| Direction(values.iter().map(|&v| f16::from_f64(f64::from(v) / norm)).collect()))
+    }
+
+    pub fn width(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The numbers as every backend uses them.
+    pub fn to_f32(&self) -> Vec<f32> {
+        self.0.iter().map(|v| v.to_f32()).collect()
+    }
+}
+
+impl Serialize for Direction {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let bytes: Vec<u8> = self.0.iter().flat_map(|v| v.to_le_bytes()).collect();
+        serializer.serialize_str(&STANDARD_NO_PAD.encode(bytes))
+    }
+}
+
+impl<'de> Deserialize<'de> for Direction {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Direction, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let bytes = STANDARD_NO_PAD.decode(text).map_err(|_| D::Error::custom("a direction is not base64"))?;
+        if bytes.is_empty() || bytes.len() % 2 != 0 || bytes.len() > 2 * MAX_WIDTH {
+            return Err(D::Error::custom("a direction has an impossible length"));
+        }
+        let values: Vec<f16> = bytes.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]])).collect();
+        if values.iter().any(|v| !v.is_finite()) {
+            return Err(D::Error::custom("a direction holds numbers that are not finite"));
+        }
+        Ok(Direction(values))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_direction_comes_back_bit_for_bit() {
+        let values: Vec<f32> = (0..577).map(|i| ((i * i) as f32).sin()).collect();
+        let direction = Direction::along(&values).unwrap();
+        let text = serde_json::to_string(&direction).unwrap();
+        assert_eq!(serde_json::from_str::<Direction>(&text).unwrap(), direction);
+        let norm = direction.to_f32().iter().map(|v| v * v).sum::<f32>().sqrt();
+        assert!((norm - 1.0).abs() < 1e-3, "unit length, up to the rounding of halves: {norm}");
+    }
+
+    #[test]
+    fn what_has_no_direction_is_refused() {
+        assert!(Direction::along(&[]).is_none());
+        assert!(Direction::along(&[0.0, 0.0]).is_none());
+        assert!(Direction::along(&[f32::NAN, 1.0]).is_none());
+        assert!(Direction::along(&[f32::INFINITY]).is_none());
+        for bad in ["\"\"", "\"A\"", "\"!!!!\"", "\"AHw\"", "7"] {
+            assert!(serde_json::from_str::<Direction>(bad).is_err(), "{bad}");
+        }
+    }
+}
