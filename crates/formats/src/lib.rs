@@ -1,5 +1,14 @@
-//! Bytes to tensors and back. No GPU, no network.
+//! Bytes to tensors and back: GGUF models and control vectors. No GPU, no network, no notion of what a model is.
+//!
+//! Everything read here may come from a stranger: it is checked before anything is allocated for it, and refused with a
+//! sentence that says what is wrong.
 
+pub mod gguf;
 mod quant;
+mod source;
 
+pub use gguf::{Gguf, GgufError, Metadata, TensorInfo, Value};
 pub use quant::Quant;
+pub use source::ByteSource;
+#[cfg(not(target_arch = "wasm32"))]
+pub use source::FileSource;
