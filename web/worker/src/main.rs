@@ -1,1 +1,31 @@
+//! The dedicated worker that owns the engine.
+//!
+//! Messages arrive on one queue. Those that steer a job that runs (stop it, change its strength) act at once; the
+//! others are jobs, and jobs run one after the other, because there is one engine.
+
+#![cfg_attr(not(target_arch = "wasm32"), allow(unused))]
+
+#[cfg(target_arch = "wasm32")]
+mod backend;
+#[cfg(target_arch = "wasm32")]
+mod cache;
+#[cfg(target_arch = "wasm32")]
+mod desk;
+#[cfg(target_arch = "wasm32")]
+mod failure;
+#[cfg(target_arch = "wasm32")]
+mod host;
+#[cfg(target_arch = "wasm32")]
+mod jobs;
+#[cfg(target_arch = "wasm32")]
+mod live;
+
+#[cfg(target_arch = "wasm32")]
+fn main() {
+    console_error_panic_hook::set_once();
+    desk::open();
+}
+
+/// The worker runs in a browser only; a native build of the workspace still has to link.
+#[cfg(not(target_arch = "wasm32"))]
 fn main() {}

@@ -1,0 +1,235 @@
+//! The engine: weights, KV cache and plans of one model on one backend, and the stepping through them.
+
+use crate::backend::Device;
+use crate::cpu::{Cpu, CpuKv, CpuPass, Geometry, StepState};
+use crate::edit::{Edit, MAX_EDITS};
+use crate::forward::forward;
+use crate::gpu::{GpuAttention, GpuPass};
+use crate::pass_shape::PassShape;
+use crate::weights::{Weights, read_vector};
+use crate::{Controls, EngineError, Operation};
+use std::rc::Rc;
+use std::sync::Arc;
+use tiller_formats::{ByteSource, Gguf};
+use tiller_kernels::{Gpu, LANES, Plan, PlanStats, Recorder, Step, StepOutput, Ticket};
+use tiller_model::ModelConfig;
+use tiller_sites::Site;
+
+/// Rows (tokens) of a prefill step. On a slow GPU a step of this size stays well under the two seconds after which some
+/// systems reset the device.
+pub(crate) const PREFILL_ROWS: u32 = 128;
+
+/// Plans kept: a run needs two (prefill, decode), and returning to the run before should not record again.
+const PLANS_KEPT: usize = 6;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackendKind {
+    Cpu,
+    Gpu,
+}
+
+impl BackendKind {
+    pub fn name(self) -> &'static str {
+        match self {
+            BackendKind::Cpu => "cpu",
+            BackendKind::Gpu => "gpu",
+        }
+    }
+}
+
+/// A model that is ready to run.
+pub struct Engine {
+    config: ModelConfig,
+    /// Tokens for which the KV cache has room, over all sequences of a job.
+    kv_rows: u32,
+    backend: Backend,
+}
+
+enum Backend {
+    Cpu { weights: Weights<Cpu>, state: Box<StepState> },
+    Gpu { gpu: Gpu, weights: Weights<Gpu>, attention: GpuAttention, plans: Vec<Recorded> },
+}
+
+/// A plan, and what it was recorded for.
+struct Recorded {
+    capacity: u32,
+    shape: PassShape,
+    plan: Rc<Plan>,
+    tapped: Rc<[Site]>,
+}
+
+/// A step on its way.
+pub(crate) struct Pending {
+    step: InFlight,
+    tapped: Rc<[Site]>,
+}
+
+enum InFlight {
+    Done(StepOutput),
+    OnGpu(Rc<Plan>, Ticket),
+}
+
+impl Pending {
+    /// The step's results, and the tapped sites in the order of the taps.
+    pub async fn collect(self) -> Result<(StepOutput, Rc<[Site]>), EngineError> {
+        let output = match self.step {
+            InFlight::Done(output) => output,
+            InFlight::OnGpu(plan, ticket) => plan.read(ticket).await?,
+        };
+        Ok((output, self.tapped))
+    }
+}
+
+/// What a decode step costs, counted from its plan.
+pub type StepCost = PlanStats;
+
+impl Engine {
+    /// Loads a model onto the GPU. `kv_rows`: tokens of context over all sequences that run side by side.
+    pub async fn on_gpu(
+        gpu: Gpu,
+        gguf: &Gguf,
+        source: &impl ByteSource,
+        kv_rows: u32,
+        controls: &impl Controls,
+        progress: impl FnMut(u64, u64),
+    ) -> Result<Engine, EngineError> {
+        let (config, geometry) = describe(gguf, source).await?;
+        let attention = GpuAttention::new(&gpu, &config, &geometry, kv_rows)?;
+        let weights = Weights::load(&gpu, gguf, &config, source, controls, progress).await?;
+        Ok(Engine { config, kv_rows, backend: Backend::Gpu { gpu, weights, attention, plans: Vec::new() } })
+    }
+
+    /// Loads a model into memory, to be run on the CPU.
+    pub async fn on_cpu(
+        gguf: &Gguf,
+        source: &impl ByteSource,
+        kv_rows: u32,
+        controls: &impl Controls,
+        progress: impl FnMut(u64, u64),
+    ) -> Result<Engine, EngineError> {
+        let (config, geometry) = describe(gguf, source).await?;
+        let weights = Weights::load(&Cpu, gguf, &config, source, controls, progress).await?;
+        let kv = CpuKv::new(config.layers as usize, kv_rows as usize, geometry.kv_width());
+        let state = Box::new(StepState { kv, geometry, lane_tokens: [0; LANES] });
+        Ok(Engine { config, kv_rows, backend: Backend::Cpu { weights, state } })
+    }
+
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    pub fn kv_rows(&self) -> u32 {
+        self.kv_rows
+    }
+
+    pub fn backend(&self) -> BackendKind {
+        match self.backend {
+            Backend::Cpu { .. } => BackendKind::Cpu,
+            Backend::Gpu { .. } => BackendKind::Gpu,
+        }
+    }
+
+    /// The GPU this engine runs on, if it does.
+    pub fn gpu(&self) -> Option<&Gpu> {
+        match &self.backend {
+            Backend::Gpu { gpu, .. } => Some(gpu),
+            Backend::Cpu { .. } => None,
+        }
+    }
+
+    /// Bytes that weights and KV cache take on the device.
+    pub fn device_bytes(&self) -> u64 {
+        match &self.backend {
+            Backend::Gpu { gpu, .. } => gpu.allocated_bytes(),
+            Backend::Cpu { weights, state } => weights.bytes() + state.kv.bytes(),
+        }
+    }
+
+    /// What the newest plan for `capacity` rows costs a step. `None` on the CPU, and before such a plan was recorded.
+    pub fn step_cost(&self, capacity: u32) -> Option<StepCost> {
+        match &self.backend {
+            Backend::Gpu { plans, .. } => plans.iter().rev().find(|r| r.capacity == capacity).map(|r| r.plan.stats()),
+            Backend::Cpu { .. } => None,
+        }
+    }
+
+    /// Checks edits against the model, and makes them the edits of a shape.
+    pub(crate) fn check_edits(&self, edits: &[Edit]) -> Result<Vec<(Site, Arc<[f32]>)>, EngineError> {
+        if edits.len() > MAX_EDITS {
+            return Err(EngineError::TooManyEdits { limit: MAX_EDITS });
+        }
+        let checked = edits.iter().map(|edit| {
+            edit.check(&self.config)?;
+            let Operation::Add { vector, .. } = &edit.operation;
+            Ok((edit.site, vector.clone()))
+        });
+        checked.collect()
+    }
+
+    pub(crate) fn check_tokens(&self, tokens: &[u32]) -> Result<(), EngineError> {
+        if tokens.is_empty() {
+            return Err(EngineError::Empty);
+        }
+        match tokens.iter().find(|&&token| token >= self.config.vocab) {
+            Some(&token) => Err(EngineError::UnknownToken(token)),
+            None => Ok(()),
+        }
+    }
+
+    /// Sends a step on its way. `capacity` chooses the kernels (see [`Recorder::new`]) and must hold the step's rows.
+    pub(crate) fn submit(&mut self, capacity: u32, shape: &PassShape, step: &Step) -> Result<Pending, EngineError> {
+        match &mut self.backend {
+            Backend::Cpu { weights, state } => {
+                let mut pass = CpuPass { step, state, edits: &shape.edits, taps: Vec::new(), drawn: Vec::new() };
+                let tapped = forward(&mut pass, weights, shape)?;
+                let output = StepOutput { drawn: pass.drawn, taps: pass.taps };
+                Ok(Pending { step: InFlight::Done(output), tapped: tapped.into() })
+            }
+            Backend::Gpu { gpu, weights, attention, plans } => {
+                let (plan, tapped) = recorded(gpu, weights, attention, plans, capacity, shape)?;
+                let ticket = plan.submit(step)?;
+                Ok(Pending { step: InFlight::OnGpu(plan, ticket), tapped })
+            }
+        }
+    }
+}
+
+/// The plan for this capacity and shape, recorded now if there is none yet.
+fn recorded(
+    gpu: &Gpu,
+    weights: &Weights<Gpu>,
+    attention: &GpuAttention,
+    plans: &mut Vec<Recorded>,
+    capacity: u32,
+    shape: &PassShape,
+) -> Result<(Rc<Plan>, Rc<[Site]>), EngineError> {
+    match plans.iter().position(|r| r.capacity == capacity && r.shape == *shape) {
+        Some(at) => {
+            let used = plans.remove(at);
+            plans.push(used);
+        }
+        None => {
+            if plans.len() == PLANS_KEPT {
+                plans.remove(0);
+            }
+            let edits = shape.edits.iter().map(|(_, vector)| gpu.vector(vector)).collect::<Result<Vec<_>, _>>()?;
+            let mut pass = GpuPass { recorder: Recorder::new(gpu, capacity), attention, edits };
+            let tapped = forward(&mut pass, weights, shape)?.into();
+            let plan = Rc::new(pass.recorder.finish()?);
+            plans.push(Recorded { capacity, shape: shape.clone(), plan, tapped });
+        }
+    }
+    let newest = plans.last().expect("a plan was found or recorded");
+    Ok((newest.plan.clone(), newest.tapped.clone()))
+}
+
+/// The configuration and attention's geometry that a file describes.
+async fn describe(gguf: &Gguf, source: &impl ByteSource) -> Result<(ModelConfig, Geometry), EngineError> {
+    let config = ModelConfig::from_gguf(gguf)?;
+    let factors = match &config.rope.frequency_factors {
+        Some(name) => Some(read_vector(source, gguf.tensor(name).map_err(tiller_model::ModelError::from)?).await?),
+        None => None,
+    };
+    let geometry = Geometry::new(&config, factors.as_deref());
+    Ok((config, geometry))
+}

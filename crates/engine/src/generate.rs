@@ -1,0 +1,292 @@
+//! Writing: several lanes side by side, a token each a step.
+
+use crate::edit::{Edit, MAX_EDITS, mask};
+use crate::engine::{BackendKind, Engine, PREFILL_ROWS, Pending};
+use crate::pass_shape::{Head, PassShape};
+use crate::{Controls, EngineError};
+use std::collections::VecDeque;
+use tiller_kernels::{Draw, Drawn, LANE_BIT, LANES, Pick, Row, Step};
+use tiller_sites::Sampling;
+
+/// Rows of a decode step, one a lane.
+pub(crate) const DECODE_ROWS: u32 = 4;
+
+/// Steps in flight on the GPU: while one is computed, the next is encoded; more would only delay a slider.
+const IN_FLIGHT: usize = 2;
+
+/// What to write.
+#[derive(Clone, Debug)]
+pub struct Generation {
+    pub lanes: Vec<Lane>,
+    /// Of which each lane switches on its own.
+    pub edits: Vec<Edit>,
+    pub sampling: Sampling,
+    pub max_tokens: u32,
+    /// Tokens that end a lane; they are the last that is handed out.
+    pub end_tokens: Vec<u32>,
+    /// Whether the most probable tokens are handed out with each that is drawn.
+    pub alternatives: bool,
+}
+
+/// One of the texts that are written side by side.
+#[derive(Clone, Debug)]
+pub struct Lane {
+    pub prompt: Vec<u32>,
+    /// Which edits act on it, by index.
+    pub edits: Vec<usize>,
+}
+
+/// A token as it was drawn.
+#[derive(Clone, Debug)]
+pub struct Written {
+    pub lane: usize,
+    /// Counts from 0 after the prompt.
+    pub index: u32,
+    pub drawn: Drawn,
+    /// The coefficients of the edits in the step that drew it.
+    pub coefficients: Vec<f32>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaneResult {
+    pub tokens: Vec<u32>,
+    pub end: LaneEnd,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LaneEnd {
+    EndToken,
+    MaxTokens,
+    /// The KV cache has no room for another token.
+    ContextFull,
+    Stopped,
+}
+
+/// When things happened, in the clock that [`Engine::generate`] was given (seconds).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Timing {
+    pub started: f64,
+    pub first_token: f64,
+    pub finished: f64,
+    /// Steps after the first token.
+    pub decode_steps: u32,
+}
+
+impl Timing {
+    /// Tokens a lane a second after the first token; `None` where there were none.
+    pub fn decode_rate(&self) -> Option<f64> {
+        let seconds = self.finished - self.first_token;
+        (self.decode_steps > 0 && seconds > 0.0).then(|| f64::from(self.decode_steps) / seconds)
+    }
+}
+
+/// A lane while it is written.
+struct Running {
+    prompt_len: u32,
+    kv_start: u32,
+    switched_on: u32,
+    /// Tokens the lane may write at most.
+    room: u32,
+    /// Why it ends when it has written that many.
+    end_of_room: LaneEnd,
+    tokens: Vec<u32>,
+    end: Option<LaneEnd>,
+}
+
+/// A step in flight, and which lanes drew in it.
+struct Flying {
+    pending: Pending,
+    lanes: Vec<usize>,
+    index: u32,
+    coefficients: Vec<f32>,
+}
+
+impl Engine {
+    /// Writes on all lanes; `on_token` gets every token as soon as it is known. `clock` tells seconds.
+    ///
+    /// The prompts run through the wide kernels and each written token through the narrow ones, whatever else runs
+    /// beside it: a lane's tokens do not depend on which lanes are its neighbours.
+    pub async fn generate(
+        &mut self,
+        what: &Generation,
+        controls: &impl Controls,
+        clock: impl Fn() -> f64,
+        mut on_token: impl FnMut(Written),
+    ) -> Result<(Vec<LaneResult>, Timing), EngineError> {
+        if what.lanes.is_empty() || what.lanes.len() > DECODE_ROWS as usize {
+            return Err(EngineError::TooManyLanes { limit: DECODE_ROWS as usize });
+        }
+        let edits = self.check_edits(&what.edits)?;
+        let shape = PassShape { taps: Vec::new(), edits, head: Head::Draw { alternatives: what.alternatives } };
+        let silent = PassShape { head: Head::Skip, ..shape.clone() };
+        let mut lanes = self.place(what)?;
+        let sampling = draw_settings(what.sampling);
+        let mut timing = Timing { started: clock(), ..Timing::default() };
+
+        let mut flying = self.prefill(what, &lanes, controls, [&silent, &shape], sampling).await?;
+        let mut submitted = u32::from(flying.is_some());
+        let mut queue: VecDeque<Flying> = flying.take().into_iter().collect();
+        let in_flight = match self.backend() {
+            BackendKind::Gpu => IN_FLIGHT,
+            BackendKind::Cpu => 1,
+        };
+        loop {
+            while queue.len() < in_flight && submitted > 0 && !controls.cancelled() {
+                match self.decode(what, &lanes, controls, &shape, sampling, submitted)? {
+                    Some(step) => queue.push_back(step),
+                    None => break,
+                }
+                submitted += 1;
+            }
+            let Some(step) = queue.pop_front() else { break };
+            let (output, _) = step.pending.collect().await?;
+            if step.index == 0 {
+                timing.first_token = clock();
+            } else {
+                timing.decode_steps += 1;
+            }
+            for (&lane, drawn) in step.lanes.iter().zip(output.drawn) {
+                let running = &mut lanes[lane];
+                // A lane may have ended while this step was on its way.
+                if running.end.is_some() {
+                    continue;
+                }
+                running.tokens.push(drawn.token);
+                if what.end_tokens.contains(&drawn.token) {
+                    running.end = Some(LaneEnd::EndToken);
+                } else if running.tokens.len() as u32 >= running.room {
+                    running.end = Some(running.end_of_room);
+                }
+                on_token(Written { lane, index: step.index, drawn, coefficients: step.coefficients.clone() });
+            }
+            timing.finished = clock();
+            controls.pause().await;
+            if controls.cancelled() {
+                break;
+            }
+        }
+        // Steps that a stop left in flight: their readback has to be finished with.
+        for step in queue {
+            step.pending.collect().await?;
+        }
+        let result = |lane: Running| LaneResult { tokens: lane.tokens, end: lane.end.unwrap_or(LaneEnd::Stopped) };
+        Ok((lanes.into_iter().map(result).collect(), timing))
+    }
+
+    /// Gives every lane its part of the KV cache.
+    fn place(&self, what: &Generation) -> Result<Vec<Running>, EngineError> {
+        let share = (self.kv_rows() / what.lanes.len() as u32).min(self.config().context);
+        let mut placed = Vec::with_capacity(what.lanes.len());
+        for (n, lane) in what.lanes.iter().enumerate() {
+            self.check_tokens(&lane.prompt)?;
+            let prompt_len = lane.prompt.len() as u32;
+            if prompt_len > share {
+                return Err(EngineError::TooLong { tokens: lane.prompt.len(), room: share as usize });
+            }
+            // The last token that is drawn need not be read back in, so it needs no place.
+            let room = share - prompt_len + 1;
+            let (room, end_of_room) = match what.max_tokens <= room {
+                true => (what.max_tokens, LaneEnd::MaxTokens),
+                false => (room, LaneEnd::ContextFull),
+            };
+            placed.push(Running {
+                prompt_len,
+                kv_start: n as u32 * share,
+                switched_on: lane.edits.iter().filter(|&&e| e < MAX_EDITS).fold(0, |bits, e| bits | 1 << e),
+                room,
+                end_of_room,
+                tokens: Vec::new(),
+                end: (room == 0).then_some(end_of_room),
+            });
+        }
+        Ok(placed)
+    }
+
+    /// Runs the prompts; the step that holds the end of the last one draws the first token of every lane, so lanes are
+    /// packed in such a way that all of them end in it where they fit.
+    async fn prefill(
+        &mut self,
+        what: &Generation,
+        lanes: &[Running],
+        controls: &impl Controls,
+        [silent, drawing]: [&PassShape; 2],
+        sampling: Draw,
+    ) -> Result<Option<Flying>, EngineError> {
+        let active: Vec<usize> = (0..lanes.len()).filter(|&n| lanes[n].end.is_none()).collect();
+        if active.is_empty() {
+            return Ok(None);
+        }
+        let coefficients = coefficients(what, controls);
+        let row = |lane: usize, position: usize| Row {
+            token: what.lanes[lane].prompt[position],
+            position: position as u32,
+            kv_start: lanes[lane].kv_start,
+            edits: mask(&what.edits, lanes[lane].switched_on, position as u32, lanes[lane].prompt_len),
+        };
+        // All but the last token of each lane first, then the last tokens in one step.
+        let early = active.iter().flat_map(|&n| (0..what.lanes[n].prompt.len() - 1).map(move |p| row(n, p)));
+        let early: Vec<Row> = early.collect();
+        for rows in early.chunks(PREFILL_ROWS as usize) {
+            let step = Step { rows, picks: &[], sampling, coefficients: &coefficients };
+            self.submit(PREFILL_ROWS, silent, &step)?.collect().await?;
+            controls.pause().await;
+            if controls.cancelled() {
+                return Ok(None);
+            }
+        }
+        let rows: Vec<Row> = active.iter().map(|&n| row(n, what.lanes[n].prompt.len() - 1)).collect();
+        let picks = picks(&active, 0);
+        let step = Step { rows: &rows, picks: &picks, sampling, coefficients: &coefficients };
+        let pending = self.submit(DECODE_ROWS, drawing, &step)?;
+        Ok(Some(Flying { pending, lanes: active, index: 0, coefficients }))
+    }
+
+    /// Sends the step that draws token `index` of every lane that still runs; `None` where none does.
+    fn decode(
+        &mut self,
+        what: &Generation,
+        lanes: &[Running],
+        controls: &impl Controls,
+        shape: &PassShape,
+        sampling: Draw,
+        index: u32,
+    ) -> Result<Option<Flying>, EngineError> {
+        let runs = |n: &usize| lanes[*n].end.is_none() && index < lanes[*n].room;
+        let active: Vec<usize> = (0..lanes.len()).filter(runs).collect();
+        if active.is_empty() {
+            return Ok(None);
+        }
+        let coefficients = coefficients(what, controls);
+        let row = |&n: &usize| {
+            let lane = &lanes[n];
+            let position = lane.prompt_len + index - 1;
+            Row {
+                token: LANE_BIT | n as u32,
+                position,
+                kv_start: lane.kv_start,
+                edits: mask(&what.edits, lane.switched_on, position, lane.prompt_len),
+            }
+        };
+        let rows: Vec<Row> = active.iter().map(row).collect();
+        let picks = picks(&active, index);
+        let step = Step { rows: &rows, picks: &picks, sampling, coefficients: &coefficients };
+        let pending = self.submit(DECODE_ROWS, shape, &step)?;
+        Ok(Some(Flying { pending, lanes: active, index, coefficients }))
+    }
+}
+
+/// One pick a row; the lane's number says where the token is kept for the next step.
+fn picks(active: &[usize], draw: u32) -> Vec<Pick> {
+    active.iter().enumerate().map(|(row, &lane)| Pick { row: row as u32, lane: lane as u32, draw }).collect()
+}
+
+fn coefficients(what: &Generation, controls: &impl Controls) -> Vec<f32> {
+    what.edits.iter().enumerate().map(|(e, edit)| controls.coefficient(e, edit.coefficient())).collect()
+}
+
+fn draw_settings(sampling: Sampling) -> Draw {
+    let Sampling { temperature, top_k, top_p, seed } = sampling.clamped();
+    Draw { temperature, top_k, top_p, seed }
+}
+
+const _: () = assert!(DECODE_ROWS as usize <= LANES);

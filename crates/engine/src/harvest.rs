@@ -1,0 +1,110 @@
+//! Activations at chosen sites, of many prompts in one batch.
+
+use crate::edit::{Edit, mask, width_at};
+use crate::engine::{Engine, PREFILL_ROWS};
+use crate::pass_shape::PassShape;
+use crate::{Controls, EngineError};
+use tiller_kernels::{Draw, Pick, Row, Step, TapRows};
+use tiller_sites::Site;
+
+/// What to read.
+#[derive(Clone, Debug)]
+pub struct Harvest<'a> {
+    /// Token ids; their lengths may differ.
+    pub prompts: &'a [Vec<u32>],
+    pub sites: &'a [Site],
+    /// Every token, or the last one of each prompt.
+    pub rows: TapRows,
+    /// They act on all prompts.
+    pub edits: &'a [Edit],
+}
+
+/// The activation of one token at one site.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading<'a> {
+    pub prompt: usize,
+    pub position: u32,
+    pub site: Site,
+    /// `[width of the site]`.
+    pub values: &'a [f32],
+}
+
+/// Where a row of a step comes from.
+#[derive(Clone, Copy)]
+struct Origin {
+    prompt: usize,
+    row: Row,
+    last: bool,
+}
+
+impl Engine {
+    /// Runs the prompts, as many at a time as fit, and hands every reading to `sink`: site by site within a step.
+    /// `progress` is told the tokens done and in all.
+    pub async fn harvest(
+        &mut self,
+        what: &Harvest<'_>,
+        controls: &impl Controls,
+        mut progress: impl FnMut(u64, u64),
+        mut sink: impl FnMut(Reading<'_>),
+    ) -> Result<(), EngineError> {
+        let edits = self.check_edits(what.edits)?;
+        for site in what.sites {
+            site.check(self.config().layers)?;
+        }
+        let room = self.kv_rows().min(self.config().context) as usize;
+        for prompt in what.prompts {
+            self.check_tokens(prompt)?;
+            if prompt.len() > room {
+                return Err(EngineError::TooLong { tokens: prompt.len(), room });
+            }
+        }
+        let shape = PassShape::to_tap(what.sites.iter().map(|&site| (site, what.rows)).collect(), edits);
+        let coefficients: Vec<f32> = what.edits.iter().map(Edit::coefficient).collect();
+        let total = what.prompts.iter().map(|prompt| prompt.len() as u64).sum();
+        let mut done = 0;
+        for wave in self.waves(what) {
+            for origins in wave.chunks(PREFILL_ROWS as usize) {
+                if controls.cancelled() {
+                    return Err(EngineError::Cancelled);
+                }
+                let rows: Vec<Row> = origins.iter().map(|origin| origin.row).collect();
+                let last = origins.iter().enumerate().filter(|(_, origin)| origin.last);
+                let picks: Vec<Pick> = last.map(|(row, _)| Pick { row: row as u32, lane: 0, draw: 0 }).collect();
+                let sampling = Draw { temperature: 0.0, top_k: 0, top_p: 1.0, seed: 0 };
+                let step = Step { rows: &rows, picks: &picks, sampling, coefficients: &coefficients };
+                let (output, tapped) = self.submit(PREFILL_ROWS, &shape, &step)?.collect().await?;
+                for (&site, values) in tapped.iter().zip(&output.taps) {
+                    let tokens = origins.iter().filter(|origin| what.rows == TapRows::All || origin.last);
+                    for (origin, values) in tokens.zip(values.chunks_exact(width_at(site, self.config()))) {
+                        sink(Reading { prompt: origin.prompt, position: origin.row.position, site, values });
+                    }
+                }
+                done += rows.len() as u64;
+                progress(done, total);
+                controls.pause().await;
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows of all prompts, in groups of prompts that fit into the KV cache together.
+    fn waves(&self, what: &Harvest<'_>) -> Vec<Vec<Origin>> {
+        let mut waves = vec![Vec::new()];
+        let mut used = 0;
+        for (n, prompt) in what.prompts.iter().enumerate() {
+            let length = prompt.len() as u32;
+            if used + length > self.kv_rows() {
+                waves.push(Vec::new());
+                used = 0;
+            }
+            let rows = prompt.iter().zip(0..).map(|(&token, position)| Origin {
+                prompt: n,
+                row: Row { token, position, kv_start: used, edits: mask(what.edits, u32::MAX, position, length) },
+                last: position + 1 == length,
+            });
+            waves.last_mut().expect("there is a wave").extend(rows);
+            used += length;
+        }
+        waves
+    }
+}

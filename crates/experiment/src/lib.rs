@@ -1,0 +1,16 @@
+//! A recipe on a loaded model.
+//!
+//! A recipe speaks of texts and strengths; the engine speaks of token ids and coefficients. The step between is taken
+//! here, once, so that the page and the native program run a recipe with the same numbers.
+
+mod edits;
+mod prompt;
+mod session;
+
+pub use edits::resolve_edits;
+pub use prompt::PromptError;
+pub use session::{LoadError, ModelFacts, Session};
+
+/// Tokens of context for all texts that are written side by side, where nothing else is asked for. SmolLM2's KV cache
+/// then takes 94 MB.
+pub const DEFAULT_CONTEXT: u32 = 2048;

@@ -1,0 +1,38 @@
+//! The jobs, one file each. Every job ends with exactly one event that says how.
+
+mod files;
+mod load;
+mod measure;
+mod vector;
+mod write;
+
+use crate::desk::Bench;
+use crate::failure::Stop;
+use crate::host;
+use crate::live::Live;
+use tiller_experiment::Session;
+use tiller_protocol::{Event, Request};
+
+pub async fn run(request: Request, bench: &mut Bench, live: &Live) {
+    let outcome = match request {
+        Request::Load { model, .. } => load::run(bench, live, model).await,
+        Request::BuildVector { pairs, .. } => vector::build(bench, live, &pairs).await,
+        Request::Write { run, .. } => write::run(bench, live, run).await,
+        Request::Measure { run, .. } => measure::run(bench, live, run).await,
+        Request::ExportVector { name, layers, .. } => files::export(bench, live, &name, &layers),
+        Request::ImportVector { bytes, .. } => files::import(bench, live, &bytes),
+        Request::ListCache => bench.cache.report().await.map(Event::Cache),
+        Request::Delete { model } => bench.cache.delete(&model).await.map(Event::Cache),
+        Request::Start { .. } | Request::SetStrength { .. } | Request::Cancel { .. } => return,
+    };
+    host::send(match outcome {
+        Ok(event) => event,
+        Err(Stop::Cancelled) => Event::Cancelled { job: live.job },
+        Err(Stop::Failed(failure)) => Event::Failed { job: Some(live.job), failure },
+    });
+}
+
+/// The loaded model.
+fn session(bench: &mut Bench) -> Result<&mut Session, Stop> {
+    bench.session.as_mut().ok_or_else(|| Stop::failed("No model is loaded", "Load a model first, then try again."))
+}

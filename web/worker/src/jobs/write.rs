@@ -1,0 +1,56 @@
+//! Writing the plain and the steered run side by side.
+
+use super::session;
+use crate::desk::Bench;
+use crate::failure::Stop;
+use crate::host;
+use crate::live::Live;
+use tiller_engine::{LaneEnd, Written};
+use tiller_experiment::resolve_edits;
+use tiller_model::StreamDecoder;
+use tiller_protocol::{Alternative, End, Event, Lane, PromptToken, RunSpec, RunSummary, WrittenToken};
+
+pub async fn run(bench: &mut Bench, live: &Live, run: RunSpec) -> Result<Event, Stop> {
+    let session = session(bench)?;
+    let prompt = session.tokens(&run.prompt)?;
+    let edits = resolve_edits(&run.vectors, &run.edits)?;
+    live.set_edits(run.edits.iter().map(|edit| (run.vectors[edit.source.vector()].typical_norm, edit.strength)).collect());
+
+    let tokenizer = &session.tokenizer;
+    let shown = prompt.iter().map(|&id| PromptToken { id, text: tokenizer.token_text(id) }).collect();
+    host::send(Event::RunStarted { job: live.job, prompt: shown });
+
+    let steered: Vec<bool> = run.lanes.iter().map(|&lane| lane == Lane::Steered).collect();
+    let prompt_tokens = prompt.len() as u32;
+    let mut what = session.generation(prompt, edits, &steered, run.sampling, run.max_tokens);
+    what.alternatives = true;
+    let mut decoders: Vec<StreamDecoder> = run.lanes.iter().map(|_| StreamDecoder::new(tokenizer)).collect();
+    let on_token = |written: Written| {
+        let Written { lane, index, drawn, coefficients } = written;
+        let alternative = |&(id, log_prob): &(u32, f32)| Alternative { text: tokenizer.token_text(id), log_prob };
+        let token = WrittenToken {
+            index,
+            id: drawn.token,
+            text: decoders[lane].push(drawn.token),
+            log_prob: drawn.log_prob,
+            alternatives: drawn.alternatives.iter().map(alternative).collect(),
+            strengths: live.strengths_of(&coefficients),
+        };
+        host::send(Event::Token { job: live.job, lane: run.lanes[lane], token });
+    };
+    let (results, timing) = session.engine.generate(&what, live, host::seconds, on_token).await?;
+
+    let end = |end| match end {
+        LaneEnd::EndToken => End::EndToken,
+        LaneEnd::MaxTokens => End::MaxTokens,
+        LaneEnd::ContextFull => End::ContextFull,
+        LaneEnd::Stopped => End::Stopped,
+    };
+    let summary = RunSummary {
+        ends: run.lanes.iter().zip(&results).map(|(&lane, result)| (lane, end(result.end))).collect(),
+        prompt_tokens,
+        tokens_per_second: timing.decode_rate().unwrap_or(0.0),
+        seconds_to_first_token: (timing.first_token - timing.started).max(0.0),
+    };
+    Ok(Event::Written { job: live.job, summary })
+}
