@@ -67,7 +67,9 @@ pub enum GgufError {
     NotGguf { found: String },
     #[error("this GGUF file is big-endian, which no browser's machine can use: choose the little-endian file")]
     BigEndian,
-    #[error("this is GGUF version {version}, but only versions 2 and 3 can be read: convert the model again with a current llama.cpp")]
+    #[error(
+        "this is GGUF version {version}, but only versions 2 and 3 can be read: convert the model again with a current llama.cpp"
+    )]
     Version { version: u32 },
     #[error("the file ends at byte {len} where its header promises {promised}: download it again")]
     Truncated { len: u64, promised: u64 },
@@ -75,11 +77,16 @@ pub enum GgufError {
     TooLarge { what: String, limit: u64 },
     #[error("the file's header is damaged ({what}): download it again")]
     Damaged { what: String },
-    #[error("tensor \"{tensor}\" is stored as {ggml_type}, which cannot be read: choose a file in one of {}", Quant::names())]
+    #[error(
+        "tensor \"{tensor}\" is stored as {ggml_type}, which cannot be read: choose a file in one of {}",
+        Quant::names()
+    )]
     UnsupportedType { tensor: String, ggml_type: String },
     #[error("the file's metadata lacks \"{key}\": choose another conversion of the model")]
     MissingKey { key: String },
-    #[error("the file's metadata gives {found} for \"{key}\" where {wanted} is needed: choose another conversion of the model")]
+    #[error(
+        "the file's metadata gives {found} for \"{key}\" where {wanted} is needed: choose another conversion of the model"
+    )]
     WrongKind { key: String, wanted: &'static str, found: &'static str },
     #[error("the file has no tensor \"{name}\": choose another conversion of the model")]
     MissingTensor { name: String },

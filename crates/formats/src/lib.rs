@@ -3,10 +3,12 @@
 //! Everything read here may come from a stranger: it is checked before anything is allocated for it, and refused with a
 //! sentence that says what is wrong.
 
+pub mod blocks;
 pub mod gguf;
 mod quant;
 mod source;
 
+pub use blocks::{dequantise, quantise};
 pub use gguf::{Gguf, GgufError, Metadata, TensorInfo, Value};
 pub use quant::Quant;
 pub use source::ByteSource;

@@ -1,1 +1,13 @@
+//! What a model is: its configuration, the names of its weights, its tokenizer and its chat template, all read from the
+//! metadata of a GGUF file. Nothing is computed here, and nothing is known of devices, pages or the network.
 
+mod chat;
+mod config;
+mod tokenizer;
+mod weights;
+
+pub use chat::{ChatTemplate, ChatTemplateError, Message};
+pub use config::{ModelConfig, ModelError, RopeConfig, SUPPORTED_ARCHITECTURES};
+pub use tiller_sites::{CatalogueEntry, InvalidModelRef, ModelRef, catalogue};
+pub use tokenizer::{StreamDecoder, Tokenizer, TokenizerError};
+pub use weights::{Weight, weights};

@@ -22,7 +22,7 @@ pub enum Site {
     MlpOut(u32),
     /// `blocks.N.hook_resid_post`: the residual stream that leaves block N.
     ResidPost(u32),
-    /// `ln_final.hook_normalized`: the residual stream after the final norm (its gain applied).
+    /// `ln_final.hook_normalized`: the residual stream divided by its root mean square, before the norm's gain.
     FinalNorm,
     /// `logits`: the unembedding's output.
     Logits,
@@ -74,7 +74,8 @@ impl fmt::Display for Site {
             return f.write_str(name);
         }
         let n = self.layer().expect("a site outside the blocks is in OUTER_SITES");
-        let (name, _) = BLOCK_SITES.iter().find(|(_, site)| site(n) == *self).expect("a block's site is in BLOCK_SITES");
+        let (name, _) =
+            BLOCK_SITES.iter().find(|(_, site)| site(n) == *self).expect("a block's site is in BLOCK_SITES");
         write!(f, "blocks.{n}.{name}")
     }
 }

@@ -1,0 +1,96 @@
+//! Which file a model is.
+
+use serde::{Deserialize, Serialize};
+
+/// One file of a model on the hub, at one revision. It is part of a link, so it is checked before anything is fetched.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ModelRef {
+    /// `owner/name`.
+    pub repo: String,
+    /// A commit, a tag or a branch.
+    pub revision: String,
+    /// The file's path within the repository.
+    pub file: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// In lower-case hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+}
+
+/// What is wrong with a [`ModelRef`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidModelRef {
+    #[error("\"{0}\" is no repository name: write it as owner/name")]
+    Repo(String),
+    #[error("\"{0}\" is no revision: write a branch, a tag or a commit")]
+    Revision(String),
+    #[error("\"{0}\" is no file of a repository: write its path, as in model.gguf")]
+    File(String),
+    #[error("\"{0}\" is no sha256: it has 64 hexadecimal digits")]
+    Sha256(String),
+}
+
+impl ModelRef {
+    /// Checks that the names can be put into a path or an address as they are: plain characters, no `.` or `..` as a
+    /// part, no part empty, none absurdly long.
+    pub fn validate(&self) -> Result<(), InvalidModelRef> {
+        let shown = |text: &str| text.chars().take(100).collect::<String>();
+        if !(self.repo.split('/').count() == 2 && is_plain_path(&self.repo)) {
+            return Err(InvalidModelRef::Repo(shown(&self.repo)));
+        }
+        if !is_plain_path(&self.revision) {
+            return Err(InvalidModelRef::Revision(shown(&self.revision)));
+        }
+        if !is_plain_path(&self.file) {
+            return Err(InvalidModelRef::File(shown(&self.file)));
+        }
+        match &self.sha256 {
+            Some(hash) if !(hash.len() == 64 && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))) => {
+                Err(InvalidModelRef::Sha256(shown(hash)))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn is_plain_path(path: &str) -> bool {
+    const LONGEST: usize = 255;
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '+');
+    path.len() <= LONGEST
+        && path.split('/').all(|part| !part.is_empty() && part != "." && part != ".." && part.chars().all(is_plain))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn model(repo: &str, revision: &str, file: &str) -> ModelRef {
+        ModelRef { repo: repo.into(), revision: revision.into(), file: file.into(), bytes: None, sha256: None }
+    }
+
+    #[test]
+    fn plain_names_are_accepted() {
+        assert_eq!(model("QuantFactory/SmolLM2-135M", "main", "SmolLM2.Q4_1.gguf").validate(), Ok(()));
+        assert_eq!(model("a/b", "refs/pr/1", "sub/folder/model-00001.gguf").validate(), Ok(()));
+    }
+
+    #[test]
+    fn names_that_would_lead_elsewhere_are_refused() {
+        for repo in ["a", "a/b/c", "../b", "a/..", "a//b", "/b", "a/b?x", "a/b c", "a\\b/c", "a/b\n", "a/%2e%2e", ""] {
+            assert!(matches!(model(repo, "main", "f").validate(), Err(InvalidModelRef::Repo(_))), "{repo:?}");
+        }
+        for path in ["", "..", "../x", "x/../y", "/x", "x/", "http://x", "x#y", &"x".repeat(256)] {
+            assert!(matches!(model("a/b", path, "f").validate(), Err(InvalidModelRef::Revision(_))), "{path:?}");
+            assert!(matches!(model("a/b", "main", path).validate(), Err(InvalidModelRef::File(_))), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn a_hash_is_64_lower_case_digits() {
+        let with = |hash: String| ModelRef { sha256: Some(hash), ..model("a/b", "main", "f") }.validate();
+        assert_eq!(with("0af".repeat(21) + "0"), Ok(()));
+        assert!(with("0af".repeat(21)).is_err());
+        assert!(with("0AF".repeat(21) + "0").is_err());
+    }
+}
