@@ -1,1 +1,40 @@
+//! Arithmetic on the GPU: a wgpu device, weights and caches on it, WGSL kernels, and the [`Plan`] that replays them.
+//!
+//! A *step* runs some rows (tokens) through a network. A [`Recorder`] is told the operations once and yields a
+//! [`Plan`]; a step is then one replay of it: one small write, one encoder, one compute pass, one submit. Which rows,
+//! which of them draw a token and how strongly edits act are data of the step, so changing them rebuilds nothing.
+//!
+//! This crate knows nothing of models, layers' names or pages: it is given matrices and says what to multiply.
 
+mod act;
+mod adapter;
+mod error;
+mod gpu;
+mod grid;
+mod kernel;
+mod kv_cache;
+mod matrix;
+mod memory;
+mod packing;
+mod pipelines;
+mod plan;
+mod readback;
+mod recorder;
+mod sample_reference;
+mod step;
+mod vector;
+
+pub use act::Act;
+pub use adapter::AdapterSummary;
+pub use error::GpuError;
+pub use gpu::Gpu;
+pub use kernel::Kernel;
+pub use kv_cache::KvCache;
+pub use matrix::Matrix;
+pub use plan::{Plan, PlanStats, Want};
+pub use readback::{StepOutput, Ticket};
+pub use recorder::{Heads, Recorder, Rope, TapId};
+pub use sample_reference::draw;
+pub use step::{ALTERNATIVES, Draw, Drawn, EDIT_SLOTS, LANE_BIT, LANES, Pick, Row, Step, TapRows};
+pub use tiller_formats::Quant;
+pub use vector::Vector;

@@ -1,0 +1,4 @@
+// Quants 8 * part .. 8 * part + 8 of a unit of 32.
+fn quant_octet(unit: u32, part: u32) -> OctetBits {
+    return plane_4(quants[unit * 4u + part]);
+}

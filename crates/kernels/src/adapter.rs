@@ -1,0 +1,49 @@
+//! Choosing a graphics adapter.
+
+use crate::error::GpuError;
+
+/// What the device is, in words a person can check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdapterSummary {
+    pub name: String,
+    pub backend: String,
+    /// The "GPU" is a program on the CPU: right, but slow.
+    pub software: bool,
+}
+
+impl AdapterSummary {
+    pub(crate) fn of(info: &wgpu::AdapterInfo) -> AdapterSummary {
+        const SOFTWARE: [&str; 6] = ["swiftshader", "llvmpipe", "lavapipe", "softpipe", "warp", "basic render"];
+        let names = format!("{} {} {}", info.name, info.driver, info.driver_info).to_lowercase();
+        AdapterSummary {
+            name: info.name.clone(),
+            backend: format!("{:?}", info.backend),
+            software: info.device_type == wgpu::DeviceType::Cpu || SOFTWARE.iter().any(|name| names.contains(name)),
+        }
+    }
+}
+
+/// The adapter that the environment variable `TILLER_ADAPTER` names by a part of its name, or else the fastest one.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) async fn choose() -> Result<wgpu::Adapter, GpuError> {
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    if let Ok(wanted) = std::env::var("TILLER_ADAPTER") {
+        let adapters = instance.enumerate_adapters(wgpu::Backends::all()).await;
+        let matches = |info: &wgpu::AdapterInfo| info.name.to_lowercase().contains(&wanted.to_lowercase());
+        let names: Vec<String> = adapters.iter().map(|adapter| adapter.get_info().name).collect();
+        return adapters.into_iter().find(|adapter| matches(&adapter.get_info())).ok_or_else(|| {
+            GpuError::DeviceRefused(format!("TILLER_ADAPTER is {wanted:?}, and the adapters are {names:?}"))
+        });
+    }
+    instance.request_adapter(&fastest()).await.map_err(|_| GpuError::NoAdapter)
+}
+
+#[cfg(target_arch = "wasm32")]
+pub(crate) async fn choose() -> Result<wgpu::Adapter, GpuError> {
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    instance.request_adapter(&fastest()).await.map_err(|_| GpuError::NoWebGpu)
+}
+
+fn fastest() -> wgpu::RequestAdapterOptions<'static, 'static> {
+    wgpu::RequestAdapterOptions { power_preference: wgpu::PowerPreference::HighPerformance, ..Default::default() }
+}

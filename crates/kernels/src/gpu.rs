@@ -1,0 +1,209 @@
+//! The device.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tiller_formats::Quant;
+
+use crate::adapter::{self, AdapterSummary};
+use crate::error::GpuError;
+use crate::kernel::Kernel;
+use crate::memory::{Memory, Meter, POISON};
+use crate::pipelines::Pipelines;
+use crate::step::LANES;
+
+/// A graphics device: its buffers, its compiled kernels, and the tokens that its lanes drew last. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Gpu(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    adapter: AdapterSummary,
+    meter: Arc<Meter>,
+    faults: Arc<Faults>,
+    /// Bytes of one storage binding, at most.
+    binding_limit: AtomicU64,
+    groups_limit: u32,
+    pipelines: Pipelines,
+    lane_tokens: Memory,
+    /// Bound where a kernel has no use for a binding.
+    unused: Memory,
+}
+
+/// What went wrong outside a call: drivers report late.
+#[derive(Debug, Default)]
+struct Faults {
+    lost: Mutex<Option<String>>,
+    error: Mutex<Option<GpuError>>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Gpu {
+    /// Opens the fastest adapter (natively `TILLER_ADAPTER` chooses one by a part of its name) with its own limits and
+    /// no optional features.
+    pub async fn open() -> Result<Gpu, GpuError> {
+        let adapter = adapter::choose().await?;
+        let limits = adapter.limits();
+        let descriptor =
+            wgpu::DeviceDescriptor { label: Some("tiller"), required_limits: limits.clone(), ..Default::default() };
+        let (device, queue) =
+            adapter.request_device(&descriptor).await.map_err(|error| GpuError::DeviceRefused(error.to_string()))?;
+        let faults = Arc::new(Faults::default());
+        let lost = faults.clone();
+        device.set_device_lost_callback(move |reason, message| {
+            locked(&lost.lost).get_or_insert(format!("{reason:?}: {message}"));
+        });
+        let errors = faults.clone();
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            locked(&errors.error).get_or_insert(GpuError::from(error));
+        }));
+        let meter = Arc::new(Meter::default());
+        let storage = |label, bytes| {
+            let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
+            let descriptor =
+                wgpu::BufferDescriptor { label: Some(label), size: bytes, usage, mapped_at_creation: false };
+            Memory::new(device.create_buffer(&descriptor), &meter)
+        };
+        let lane_tokens = storage("lane tokens", u64::from(LANES) * 4);
+        let unused = storage("unused", 16);
+        let gpu = Gpu(Arc::new(Shared {
+            adapter: AdapterSummary::of(&adapter.get_info()),
+            faults,
+            binding_limit: AtomicU64::new(limits.max_storage_buffer_binding_size.min(limits.max_buffer_size)),
+            groups_limit: limits.max_compute_workgroups_per_dimension,
+            pipelines: Pipelines::default(),
+            lane_tokens,
+            unused,
+            meter,
+            device,
+            queue,
+        }));
+        gpu.check()?;
+        Ok(gpu)
+    }
+
+    pub fn adapter(&self) -> &AdapterSummary {
+        &self.0.adapter
+    }
+
+    /// Bytes of buffers on the device now.
+    pub fn allocated_bytes(&self) -> u64 {
+        self.0.meter.now()
+    }
+
+    /// The most that [`Gpu::allocated_bytes`] has been.
+    pub fn peak_allocated_bytes(&self) -> u64 {
+        self.0.meter.peak()
+    }
+
+    /// Why the device was lost, if it was. Nothing on it can be used any more.
+    pub fn lost(&self) -> Option<String> {
+        locked(&self.0.faults.lost).clone()
+    }
+
+    /// Compiles every kernel that matrices of these formats can need. A browser compiles on first use and freezes
+    /// meanwhile; this puts it behind a progress bar. `progress` is given (done, total).
+    pub async fn compile(&self, quants: &[Quant], mut progress: impl FnMut(usize, usize)) -> Result<(), GpuError> {
+        let kernels: Vec<Kernel> = Kernel::all(quants).collect();
+        for (done, kernel) in kernels.iter().enumerate() {
+            progress(done, kernels.len());
+            self.compile_one(*kernel).await?;
+        }
+        progress(kernels.len(), kernels.len());
+        Ok(())
+    }
+
+    /// Compiles one kernel and waits until the driver has accepted or refused it.
+    pub async fn compile_one(&self, kernel: Kernel) -> Result<(), GpuError> {
+        let scope = self.device().push_error_scope(wgpu::ErrorFilter::Validation);
+        self.0.pipelines.get(self.device(), kernel);
+        match scope.pop().await {
+            Some(error) => Err(GpuError::Validation(format!("{kernel:?}: {error}"))),
+            None => self.check(),
+        }
+    }
+
+    /// Sets the token that each lane, from the first on, is taken to have drawn last.
+    pub fn set_lane_tokens(&self, tokens: &[u32]) {
+        let tokens = &tokens[..tokens.len().min(LANES as usize)];
+        self.queue().write_buffer(&self.0.lane_tokens.buffer, 0, bytemuck::cast_slice(tokens));
+    }
+
+    /// Fills buffers made from now on with garbage (NaNs as floats). For tests.
+    pub fn poison_new_buffers(&self, poison: bool) {
+        self.0.meter.poison.store(poison, Relaxed);
+    }
+
+    /// Lowers the largest storage binding, so that matrices are split as a smaller device would need. For tests.
+    pub fn limit_bindings(&self, bytes: u64) {
+        self.0.binding_limit.fetch_min(bytes, Relaxed);
+    }
+
+    /// The largest storage binding, in bytes.
+    pub fn binding_limit(&self) -> u64 {
+        self.0.binding_limit.load(Relaxed)
+    }
+
+    pub(crate) fn device(&self) -> &wgpu::Device {
+        &self.0.device
+    }
+
+    pub(crate) fn queue(&self) -> &wgpu::Queue {
+        &self.0.queue
+    }
+
+    pub(crate) fn pipelines(&self) -> &Pipelines {
+        &self.0.pipelines
+    }
+
+    pub(crate) fn groups_limit(&self) -> u32 {
+        self.0.groups_limit
+    }
+
+    pub(crate) fn lane_tokens(&self) -> &wgpu::Buffer {
+        &self.0.lane_tokens.buffer
+    }
+
+    pub(crate) fn unused(&self) -> &wgpu::Buffer {
+        &self.0.unused.buffer
+    }
+
+    /// The first error that a driver reported since the last call, or the loss of the device.
+    pub(crate) fn check(&self) -> Result<(), GpuError> {
+        if let Some(reason) = self.lost() {
+            return Err(GpuError::Lost(reason));
+        }
+        match locked(&self.0.faults.error).take() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    /// A storage buffer that can be written from here and copied from.
+    pub(crate) fn storage(&self, what: &str, bytes: u64) -> Result<Memory, GpuError> {
+        let limit = self.binding_limit();
+        if bytes > limit {
+            return Err(GpuError::TooLarge { what: what.to_owned(), bytes, limit });
+        }
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
+        self.memory(what, bytes, usage)
+    }
+
+    /// A buffer of `bytes` (at least 16, rounded up to whole words).
+    pub(crate) fn memory(&self, what: &str, bytes: u64, usage: wgpu::BufferUsages) -> Result<Memory, GpuError> {
+        let size = bytes.max(16).next_multiple_of(16);
+        let descriptor = wgpu::BufferDescriptor { label: Some(what), size, usage, mapped_at_creation: false };
+        let memory = Memory::new(self.device().create_buffer(&descriptor), &self.0.meter);
+        self.check()?;
+        if self.0.meter.poison.load(Relaxed) {
+            let garbage = vec![POISON; (size / 4) as usize];
+            self.queue().write_buffer(&memory.buffer, 0, bytemuck::cast_slice(&garbage));
+        }
+        Ok(memory)
+    }
+}

@@ -1,0 +1,252 @@
+//! A recorded step, ready to be replayed.
+
+use std::sync::Arc;
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::error::GpuError;
+use crate::gpu::Gpu;
+use crate::grid::Grid;
+use crate::memory::Memory;
+use crate::pipelines::Pipeline;
+use crate::readback::{Readback, StepOutput, Ticket};
+use crate::recorder::{Bound, Recorded};
+use crate::step::{EDIT_SLOTS, LANE_BIT, LANES, Pick, Row, Step};
+
+/// Offsets of bindings are multiples of this on every device.
+const ALIGNMENT: u64 = 256;
+
+/// The device's copy of a step's scalars (`shaders/step.wgsl`).
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Header {
+    rows: u32,
+    picks: u32,
+    top_k: u32,
+    share: u32,
+    temperature: f32,
+    seed: u32,
+    unused: [u32; 2],
+    coefficients: [f32; EDIT_SLOTS],
+}
+
+/// What a step may ask of a plan.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub rows: u32,
+    pub picks: u32,
+    /// Tokens of the embedding.
+    pub tokens: u32,
+    pub kv_rows: u32,
+    /// Alternatives recorded with a drawn token.
+    pub alternatives: u32,
+}
+
+/// Where a tap writes.
+#[derive(Debug)]
+pub(crate) struct Tapped {
+    pub memory: Arc<Memory>,
+    pub width: u32,
+    pub over_picks: bool,
+}
+
+/// What a submit brings back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Want {
+    /// The drawn tokens: eight bytes a pick.
+    pub records: bool,
+    /// With each drawn token its alternatives, where the plan records them.
+    pub alternatives: bool,
+    /// All taps.
+    pub taps: bool,
+}
+
+/// What a replay costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlanStats {
+    pub dispatches: usize,
+    pub passes: usize,
+    pub submits: usize,
+    /// Bytes of weights that a replay reads, each once.
+    pub weight_bytes: u64,
+    /// Bytes that come back for a drawn token without alternatives.
+    pub readback_bytes: u64,
+}
+
+#[derive(Debug)]
+struct Dispatch {
+    pipeline: Arc<Pipeline>,
+    bindings: wgpu::BindGroup,
+    grid: Grid,
+}
+
+/// A recorded step. [`Plan::submit`] replays it: one write, one encoder, one compute pass, one submit.
+#[derive(Debug)]
+pub struct Plan {
+    gpu: Gpu,
+    bounds: Bounds,
+    dispatches: Vec<Dispatch>,
+    /// The step's data: header, rows, picks, each at a multiple of [`ALIGNMENT`].
+    step: Memory,
+    readback: Readback,
+    weight_bytes: u64,
+    /// Whatever the dispatches bind lives as long as the plan.
+    _bound: Vec<Arc<Memory>>,
+    _dims: Memory,
+}
+
+/// Where the rows and the picks lie in a plan's step buffer, and its size.
+fn step_layout(bounds: &Bounds) -> (u64, u64, u64) {
+    let rows = (size_of::<Header>() as u64).next_multiple_of(ALIGNMENT);
+    let picks = rows + (u64::from(bounds.rows) * size_of::<Row>() as u64).next_multiple_of(ALIGNMENT);
+    (rows, picks, picks + u64::from(bounds.picks) * size_of::<Pick>() as u64)
+}
+
+impl Plan {
+    pub(crate) fn new(
+        gpu: Gpu,
+        recorded: Vec<Recorded>,
+        taps: Vec<Tapped>,
+        records: Option<Arc<Memory>>,
+        alternatives: Option<Arc<Memory>>,
+        bounds: Bounds,
+        weight_bytes: u64,
+    ) -> Result<Plan, GpuError> {
+        let (rows_at, picks_at, step_bytes) = step_layout(&bounds);
+        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
+        let step = gpu.memory("a step", step_bytes, usage)?;
+        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+        let dims = gpu.memory("dispatches", recorded.len().max(1) as u64 * ALIGNMENT, usage)?;
+        let mut dims_bytes = vec![0u32; recorded.len() * (ALIGNMENT / 4) as usize];
+        for (slot, dispatch) in dims_bytes.chunks_exact_mut((ALIGNMENT / 4) as usize).zip(&recorded) {
+            slot[..dispatch.dims.len()].copy_from_slice(&dispatch.dims);
+        }
+        gpu.queue().write_buffer(&dims.buffer, 0, bytemuck::cast_slice(&dims_bytes));
+
+        let mut kept = Vec::new();
+        let mut dispatches = Vec::with_capacity(recorded.len());
+        for (index, Recorded { kernel, bound, grid, .. }) in recorded.into_iter().enumerate() {
+            let pipeline = gpu.pipelines().get(gpu.device(), kernel);
+            let part = |buffer, offset, bytes| {
+                let size = wgpu::BufferSize::new(bytes);
+                wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size })
+            };
+            let mut resources = vec![
+                part(&step.buffer, 0, size_of::<Header>() as u64),
+                part(&dims.buffer, index as u64 * ALIGNMENT, ALIGNMENT),
+            ];
+            resources.extend(bound.iter().map(|bound| match bound {
+                Bound::Memory(memory) => memory.buffer.as_entire_binding(),
+                Bound::Rows => part(&step.buffer, rows_at, u64::from(bounds.rows) * size_of::<Row>() as u64),
+                Bound::Picks => part(&step.buffer, picks_at, u64::from(bounds.picks) * size_of::<Pick>() as u64),
+                Bound::LaneTokens => gpu.lane_tokens().as_entire_binding(),
+                Bound::Unused => gpu.unused().as_entire_binding(),
+            }));
+            let entries: Vec<wgpu::BindGroupEntry> = pipeline
+                .bindings
+                .iter()
+                .zip(resources)
+                .map(|(&binding, resource)| wgpu::BindGroupEntry { binding, resource })
+                .collect();
+            let bindings = gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
+                label: None,
+                layout: &pipeline.layout,
+                entries: &entries,
+            });
+            kept.extend(bound.into_iter().filter_map(|bound| match bound {
+                Bound::Memory(memory) => Some(memory),
+                _ => None,
+            }));
+            dispatches.push(Dispatch { pipeline, bindings, grid });
+        }
+        gpu.check()?;
+        let readback = Readback::new(gpu.clone(), records, alternatives, bounds.alternatives, taps);
+        Ok(Plan { gpu, bounds, dispatches, step, readback, weight_bytes, _bound: kept, _dims: dims })
+    }
+
+    /// Replays the plan on a step's data, without waiting. Errors where the step exceeds what was recorded (rows,
+    /// tokens, cache rows), and where the device failed earlier.
+    pub fn submit(&self, step: &Step, want: Want) -> Result<Ticket, GpuError> {
+        self.gpu.check()?;
+        self.check(step)?;
+        self.gpu.queue().write_buffer(&self.step.buffer, 0, &self.step_bytes(step));
+        let mut encoder =
+            self.gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("step") });
+        {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            let (rows, picks) = (step.rows.len() as u32, step.picks.len() as u32);
+            for dispatch in &self.dispatches {
+                if let Some([x, y, z]) = dispatch.grid.workgroups(rows, picks, self.gpu.groups_limit()) {
+                    pass.set_pipeline(&dispatch.pipeline.pipeline);
+                    pass.set_bind_group(0, &dispatch.bindings, &[]);
+                    pass.dispatch_workgroups(x, y, z);
+                }
+            }
+        }
+        self.readback.submit(encoder, step.rows.len(), step.picks.len(), want)
+    }
+
+    /// Waits for a submit and returns what it asked for. Several submits may be under way, and be read in any order.
+    pub async fn read(&self, ticket: Ticket) -> Result<StepOutput, GpuError> {
+        self.readback.read(ticket).await
+    }
+
+    pub fn stats(&self) -> PlanStats {
+        PlanStats {
+            dispatches: self.dispatches.len(),
+            passes: 1,
+            submits: 1,
+            weight_bytes: self.weight_bytes,
+            readback_bytes: 8,
+        }
+    }
+
+    fn check(&self, step: &Step) -> Result<(), GpuError> {
+        let Bounds { rows, picks, tokens, kv_rows, .. } = self.bounds;
+        let refuse = |what: String| Err(GpuError::Validation(what));
+        if step.rows.len() > rows as usize || step.picks.len() > picks as usize {
+            let (n, m) = (step.rows.len(), step.picks.len());
+            return refuse(format!("{n} rows and {m} picks, of a plan for {rows} and {picks}"));
+        }
+        if step.coefficients.len() > EDIT_SLOTS {
+            return refuse(format!("{} coefficients of {EDIT_SLOTS}", step.coefficients.len()));
+        }
+        for row in step.rows {
+            let limit = if row.token & LANE_BIT == 0 { tokens } else { LANES };
+            if row.token & !LANE_BIT >= limit {
+                return refuse(format!("token {} of {limit}", row.token & !LANE_BIT));
+            }
+            if u64::from(row.kv_start) + u64::from(row.position) >= u64::from(kv_rows) {
+                return refuse(format!("position {} from {} of {kv_rows} in the cache", row.position, row.kv_start));
+            }
+        }
+        for pick in step.picks {
+            if pick.row as usize >= step.rows.len() || pick.lane >= LANES {
+                return refuse(format!("a pick of row {} in lane {}", pick.row, pick.lane));
+            }
+        }
+        Ok(())
+    }
+
+    fn step_bytes(&self, step: &Step) -> Vec<u8> {
+        let (rows_at, picks_at, bytes) = step_layout(&self.bounds);
+        let mut coefficients = [0.0; EDIT_SLOTS];
+        coefficients[..step.coefficients.len()].copy_from_slice(step.coefficients);
+        let header = Header {
+            rows: step.rows.len() as u32,
+            picks: step.picks.len() as u32,
+            top_k: step.sampling.top_k,
+            share: crate::sample_reference::share(step.sampling.top_p),
+            temperature: step.sampling.temperature,
+            seed: step.sampling.seed,
+            unused: [0; 2],
+            coefficients,
+        };
+        let mut data = vec![0u8; bytes as usize];
+        data[..size_of::<Header>()].copy_from_slice(bytemuck::bytes_of(&header));
+        let mut place = |at: u64, part: &[u8]| data[at as usize..at as usize + part.len()].copy_from_slice(part);
+        place(rows_at, bytemuck::cast_slice(step.rows));
+        place(picks_at, bytemuck::cast_slice(step.picks));
+        data
+    }
+}

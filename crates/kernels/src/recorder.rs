@@ -1,0 +1,465 @@
+//! Recording a plan: each operation becomes one dispatch, or a few.
+
+use std::sync::Arc;
+
+use crate::act::{Act, Arena, Over};
+use crate::error::GpuError;
+use crate::gpu::Gpu;
+use crate::grid::{Along, Grid};
+use crate::kernel::Kernel;
+use crate::kv_cache::KvCache;
+use crate::matrix::Matrix;
+use crate::memory::Memory;
+use crate::plan::{Bounds, Plan, Tapped};
+use crate::step::{ALTERNATIVES, EDIT_SLOTS, LANES, TapRows};
+use crate::vector::Vector;
+
+/// Rows up to which a step multiplies by GEMV; above, by tiles.
+const GEMV_ROWS: u32 = 4;
+
+/// The heads of an attention layer. `heads` is a multiple of `kv_heads`; `scale` multiplies the scores.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Heads {
+    pub heads: u32,
+    pub kv_heads: u32,
+    /// At most 256.
+    pub head_dim: u32,
+    pub scale: f32,
+}
+
+/// Rotary position embedding of queries and keys.
+#[derive(Clone, Debug)]
+pub struct Rope {
+    /// Pairs are neighbours (2i, 2i + 1), as in GGUF's Llama layout; else (i, i + dims / 2).
+    pub interleaved: bool,
+    /// Rotated dimensions of a head, even; those beyond stay as they are.
+    pub dims: u32,
+    /// `dims / 2` numbers, radians a position.
+    pub inverse_frequencies: Vector,
+}
+
+/// Names a tap of a plan: its index in [`StepOutput::taps`](crate::StepOutput).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TapId(pub usize);
+
+/// What a dispatch binds.
+#[derive(Clone, Debug)]
+pub(crate) enum Bound {
+    Memory(Arc<Memory>),
+    Rows,
+    Picks,
+    LaneTokens,
+    Unused,
+}
+
+/// A recorded dispatch. `bound` fills the kernel's bindings from the third on, in their order: the first two are the
+/// step and `dims`.
+#[derive(Debug)]
+pub(crate) struct Recorded {
+    pub kernel: Kernel,
+    pub dims: Vec<u32>,
+    pub bound: Vec<Bound>,
+    pub grid: Grid,
+}
+
+/// Records the operations of a step, in order. An operation that cannot be (widths that do not fit, memory exhausted)
+/// is remembered, and [`Recorder::finish`] returns the first such error.
+#[derive(Debug)]
+pub struct Recorder {
+    gpu: Gpu,
+    row_capacity: u32,
+    arena: Arena,
+    recorded: Vec<Recorded>,
+    taps: Vec<Tapped>,
+    records: Option<Arc<Memory>>,
+    alternatives: Option<Arc<Memory>>,
+    bounds: Bounds,
+    weight_bytes: u64,
+    fault: Option<GpuError>,
+}
+
+impl Recorder {
+    /// A plan for steps of up to `row_capacity` rows and as many picks, at most [`LANES`]. Up to four rows are
+    /// multiplied by GEMV, more in tiles; picked rows always by GEMV.
+    pub fn new(gpu: &Gpu, row_capacity: u32) -> Recorder {
+        let fault = (row_capacity == 0 || row_capacity > gpu.groups_limit())
+            .then(|| GpuError::Validation(format!("a plan cannot have {row_capacity} rows")));
+        Recorder {
+            gpu: gpu.clone(),
+            row_capacity,
+            arena: Arena::default(),
+            recorded: Vec::new(),
+            taps: Vec::new(),
+            records: None,
+            alternatives: None,
+            bounds: Bounds {
+                rows: row_capacity,
+                picks: row_capacity.min(LANES),
+                tokens: u32::MAX,
+                kv_rows: u32::MAX,
+                alternatives: 0,
+            },
+            weight_bytes: 0,
+            fault,
+        }
+    }
+
+    /// The rows of `table` that the step's tokens name: `[rows, cols]`.
+    pub fn embed(&mut self, table: &Matrix) -> Act {
+        let y = self.act(Over::Rows, table.cols());
+        self.bounds.tokens = self.bounds.tokens.min(table.rows());
+        self.weight_bytes += table.bytes() / u64::from(table.rows());
+        for shard in table.shards() {
+            let mut bound = vec![Bound::Rows, Bound::LaneTokens, self.bind(&y), Bound::Memory(shard.quants.clone())];
+            bound.extend(shard.scales.clone().map(Bound::Memory));
+            self.recorded.push(Recorded {
+                kernel: Kernel::Embed(table.quant()),
+                dims: vec![table.cols(), shard.first_row, shard.rows, table.rows(), y.stride()],
+                bound,
+                grid: Grid { across: table.cols().div_ceil(8 * 64), along: Along::Rows { per: 1 } },
+            });
+        }
+        y
+    }
+
+    /// `gain * x / sqrt(mean(x^2) + eps)` of each row (Zhang and Sennrich 2019).
+    pub fn rms_norm(&mut self, x: &Act, gain: &Vector, eps: f32) -> Act {
+        self.expect(gain.len() == x.width() as usize, || format!("a norm of {} on width {}", gain.len(), x.width()));
+        let y = self.act(x.over, x.width());
+        self.recorded.push(Recorded {
+            kernel: Kernel::RmsNorm,
+            dims: vec![x.width(), x.stride(), over_picks(x), eps.to_bits()],
+            bound: vec![self.bind(x), Bound::Memory(gain.memory()), self.bind(&y)],
+            grid: Grid { across: 1, along: one_each(x) },
+        });
+        y
+    }
+
+    /// `W x (+ bias)` of each row, the outputs of several matrices side by side. `norm` is an RMS norm (gain, epsilon)
+    /// of x before: part of the kernel for few rows, a dispatch of its own for many.
+    pub fn linear(&mut self, x: &Act, w: &[Matrix], bias: Option<&Vector>, norm: Option<(&Vector, f32)>) -> Act {
+        let outputs = w.iter().map(Matrix::rows).sum();
+        let y = self.act(x.over, outputs);
+        if let (Some((gain, eps)), false) = (norm, self.by_gemv(x)) {
+            let normed = self.rms_norm(x, gain, eps);
+            self.multiply(&normed, w, bias, None, &y, false);
+        } else {
+            self.multiply(x, w, bias, norm, &y, false);
+        }
+        y
+    }
+
+    /// `into + W x (+ bias)`, in place.
+    pub fn linear_add(&mut self, x: &Act, w: &Matrix, bias: Option<&Vector>, into: Act) -> Act {
+        self.expect(into.over == x.over && into.width() == w.rows(), || {
+            format!("{} outputs added to width {}", w.rows(), into.width())
+        });
+        self.multiply(x, std::slice::from_ref(w), bias, None, &into, true);
+        into
+    }
+
+    fn by_gemv(&self, x: &Act) -> bool {
+        x.over == Over::Picks || self.row_capacity <= GEMV_ROWS
+    }
+
+    fn multiply(
+        &mut self,
+        x: &Act,
+        matrices: &[Matrix],
+        bias: Option<&Vector>,
+        norm: Option<(&Vector, f32)>,
+        y: &Act,
+        add: bool,
+    ) {
+        let by_gemv = self.by_gemv(x);
+        if let Some((gain, _)) = norm {
+            self.expect(gain.len() == x.width() as usize, || {
+                format!("a norm of {} on width {}", gain.len(), x.width())
+            });
+        }
+        if let Some(bias) = bias {
+            self.expect(bias.len() == y.width() as usize, || {
+                format!("a bias of {} on {} outputs", bias.len(), y.width())
+            });
+        }
+        let mut first_output = 0;
+        for matrix in matrices {
+            self.expect(matrix.cols() == x.width(), || format!("{} inputs given width {}", matrix.cols(), x.width()));
+            self.weight_bytes += matrix.bytes();
+            for shard in matrix.shards() {
+                let y_first = first_output + shard.first_row;
+                let mut dims = vec![matrix.cols(), shard.rows, x.stride(), y.stride(), y_first];
+                let mut bound = vec![self.bind(x), self.bind(y)];
+                let vector = |vector: Option<&Vector>| vector.map_or(Bound::Unused, |v| Bound::Memory(v.memory()));
+                let flags = [u32::from(bias.is_some()), u32::from(add)];
+                let (kernel, grid) = if by_gemv {
+                    dims.extend([over_picks(x), u32::from(norm.is_some())]);
+                    dims.extend(flags);
+                    dims.push(norm.map_or(0, |(_, eps)| eps.to_bits()));
+                    bound.push(vector(norm.map(|(gain, _)| gain)));
+                    let along = match x.over {
+                        Over::Rows => Along::Rows { per: 4 },
+                        Over::Picks => Along::Picks { per: 4 },
+                    };
+                    (Kernel::Gemv(matrix.quant()), Grid { across: shard.rows.div_ceil(8), along })
+                } else {
+                    dims.extend(flags);
+                    let along = Along::Rows { per: 32 };
+                    (Kernel::Matmul(matrix.quant()), Grid { across: shard.rows.div_ceil(32), along })
+                };
+                bound.extend([vector(bias), Bound::Memory(shard.quants.clone())]);
+                bound.extend(shard.scales.clone().map(Bound::Memory));
+                self.recorded.push(Recorded { kernel, dims, bound, grid });
+            }
+            first_output += matrix.rows();
+        }
+    }
+
+    /// Rotates the queries of `qkv` (`[rows, (heads + 2 kv_heads) * head_dim]`: queries, keys, values) in place, and
+    /// appends rotated keys and values to the cache. In what is returned, the first `heads * head_dim` columns are the
+    /// queries that [`Recorder::attention`] wants.
+    pub fn rope_append(&mut self, qkv: Act, rope: &Rope, kv: &KvCache, layer: u32, heads: &Heads) -> Act {
+        let Heads { heads, kv_heads, head_dim, .. } = *heads;
+        let all_heads = heads + 2 * kv_heads;
+        let fits = qkv.over == Over::Rows && qkv.width() == all_heads * head_dim && kv.width() == kv_heads * head_dim;
+        self.expect(fits && head_dim > 0, || {
+            format!("{all_heads} heads of {head_dim} in width {} and a cache of {}", qkv.width(), kv.width())
+        });
+        let dims = rope.dims;
+        let pairs = rope.inverse_frequencies.len();
+        self.expect(dims <= head_dim && dims as usize == 2 * pairs, || {
+            format!("{dims} rotated dimensions with {pairs} frequencies in heads of {head_dim}")
+        });
+        self.bounds.kv_rows = self.bounds.kv_rows.min(kv.rows());
+        let Some(cache) = kv.layer(layer) else {
+            self.fail(format!("the cache has no layer {layer}"));
+            return qkv;
+        };
+        let units = all_heads * (head_dim - (dims / 2).min(head_dim));
+        self.recorded.push(Recorded {
+            kernel: Kernel::RopeAppend,
+            dims: vec![heads, kv_heads, head_dim, dims, u32::from(rope.interleaved), qkv.stride()],
+            bound: vec![
+                Bound::Rows,
+                Bound::Memory(rope.inverse_frequencies.memory()),
+                self.bind(&qkv),
+                Bound::Memory(cache.keys.clone()),
+                Bound::Memory(cache.values.clone()),
+            ],
+            grid: Grid { across: units.div_ceil(64), along: Along::Rows { per: 1 } },
+        });
+        qkv
+    }
+
+    /// Causal attention of each row over its own sequence; the queries are the first `heads * head_dim` columns of `q`.
+    /// Returns `[rows, heads * head_dim]`.
+    pub fn attention(&mut self, q: &Act, kv: &KvCache, layer: u32, heads: &Heads) -> Act {
+        let Heads { heads, kv_heads, head_dim, scale } = *heads;
+        let y = self.act(Over::Rows, heads * head_dim);
+        let grouped = kv_heads > 0 && heads % kv_heads == 0 && (1..=256).contains(&head_dim);
+        let fits = q.over == Over::Rows && q.width() >= heads * head_dim && kv.width() == kv_heads * head_dim;
+        self.expect(grouped && fits, || {
+            format!("{heads} heads on {kv_heads} of {head_dim} with width {} and a cache of {}", q.width(), kv.width())
+        });
+        self.bounds.kv_rows = self.bounds.kv_rows.min(kv.rows());
+        let Some(cache) = kv.layer(layer) else {
+            self.fail(format!("the cache has no layer {layer}"));
+            return y;
+        };
+        self.recorded.push(Recorded {
+            kernel: Kernel::Attention,
+            dims: vec![heads, kv_heads, head_dim, q.stride(), y.stride(), scale.to_bits()],
+            bound: vec![
+                Bound::Rows,
+                self.bind(q),
+                Bound::Memory(cache.keys.clone()),
+                Bound::Memory(cache.values.clone()),
+                self.bind(&y),
+            ],
+            grid: Grid { across: heads, along: Along::Rows { per: 1 } },
+        });
+        y
+    }
+
+    /// `silu(gate) * up`, where each row of `gate_up` is gate and up side by side: half the width comes out.
+    pub fn swiglu(&mut self, gate_up: &Act) -> Act {
+        self.expect(gate_up.width() % 2 == 0, || format!("gate and up in an odd width {}", gate_up.width()));
+        let y = self.act(gate_up.over, gate_up.width() / 2);
+        self.recorded.push(Recorded {
+            kernel: Kernel::Swiglu,
+            dims: vec![y.width(), gate_up.stride(), y.stride(), over_picks(&y)],
+            bound: vec![self.bind(gate_up), self.bind(&y)],
+            grid: by_element(&y),
+        });
+        y
+    }
+
+    /// `into + a`, in place.
+    pub fn add(&mut self, a: &Act, into: Act) -> Act {
+        self.expect(a.over == into.over && a.width() == into.width(), || {
+            format!("width {} added to width {}", a.width(), into.width())
+        });
+        self.recorded.push(Recorded {
+            kernel: Kernel::Add,
+            dims: vec![into.width(), into.stride(), over_picks(&into)],
+            bound: vec![self.bind(a), self.bind(&into)],
+            grid: by_element(&into),
+        });
+        into
+    }
+
+    /// Adds `vector`, times the step's coefficient for `edit_slot`, to the rows whose [`Row::edits`](crate::Row) has
+    /// the slot's bit; where x is over picks, to the picks of such rows.
+    pub fn add_vector(&mut self, x: Act, vector: &Vector, edit_slot: u32) -> Act {
+        let fits = vector.len() == x.width() as usize && (edit_slot as usize) < EDIT_SLOTS;
+        self.expect(fits, || format!("a vector of {} in slot {edit_slot} on width {}", vector.len(), x.width()));
+        self.recorded.push(Recorded {
+            kernel: Kernel::AddVector,
+            dims: vec![x.width(), x.stride(), over_picks(&x), edit_slot],
+            bound: vec![Bound::Rows, Bound::Picks, Bound::Memory(vector.memory()), self.bind(&x)],
+            grid: by_element(&x),
+        });
+        x
+    }
+
+    /// The rows that the picks name, in their order: `[picks, width]`.
+    pub fn pick_rows(&mut self, x: &Act) -> Act {
+        self.expect(x.over == Over::Rows, || "rows picked twice".to_owned());
+        let y = self.act(Over::Picks, x.width());
+        self.copy_rows(x, self.bind(&y), y.stride(), Over::Picks);
+        y
+    }
+
+    /// Copies x, as it is at this point, for the host to read. Of an activation over picks, every row is copied.
+    pub fn tap(&mut self, x: &Act, rows: TapRows) -> TapId {
+        let over = if rows == TapRows::Picks { Over::Picks } else { x.over };
+        let capacity = self.capacity(over);
+        let memory = self.memory("a tap", u64::from(capacity) * u64::from(x.width()) * 4);
+        let bound = memory.clone().map_or(Bound::Unused, Bound::Memory);
+        self.copy_rows(x, bound, x.width(), over);
+        if let Some(memory) = memory {
+            self.taps.push(Tapped { memory, width: x.width(), over_picks: over == Over::Picks });
+        }
+        TapId(self.taps.len().saturating_sub(1))
+    }
+
+    fn copy_rows(&mut self, x: &Act, y: Bound, y_stride: u32, over: Over) {
+        let gather = over != x.over;
+        let along = if over == Over::Picks { Along::Picks { per: 1 } } else { Along::Rows { per: 1 } };
+        self.recorded.push(Recorded {
+            kernel: Kernel::CopyRows,
+            dims: vec![x.width(), x.stride(), y_stride, u32::from(over == Over::Picks), u32::from(gather)],
+            bound: vec![Bound::Picks, self.bind(x), y],
+            grid: Grid { across: x.width().div_ceil(64), along },
+        });
+    }
+
+    /// Draws a token for each pick, into its lane and into the step's records; `alternatives` records the most probable
+    /// tokens too, for steps that want them.
+    pub fn sample(&mut self, logits: &Act, alternatives: bool) {
+        self.expect(self.records.is_none(), || "tokens drawn twice in a step".to_owned());
+        self.expect(logits.width() < 1 << 20, || format!("{} tokens to draw from", logits.width()));
+        let picks = u64::from(self.bounds.picks);
+        let dims = vec![logits.width(), logits.stride(), over_picks(logits)];
+        let grid = Grid { across: 1, along: Along::Picks { per: 1 } };
+        let Some(records) = self.memory("drawn tokens", picks * 8) else { return };
+        self.recorded.push(Recorded {
+            kernel: Kernel::Sample,
+            dims: dims.clone(),
+            bound: vec![Bound::Picks, self.bind(logits), Bound::LaneTokens, Bound::Memory(records.clone())],
+            grid,
+        });
+        if alternatives {
+            let Some(memory) = self.memory("alternatives", picks * ALTERNATIVES as u64 * 8) else { return };
+            self.bounds.alternatives = logits.width().min(ALTERNATIVES as u32);
+            self.recorded.push(Recorded {
+                kernel: Kernel::Alternatives,
+                dims,
+                bound: vec![
+                    Bound::Picks,
+                    self.bind(logits),
+                    Bound::Memory(records.clone()),
+                    Bound::Memory(memory.clone()),
+                ],
+                grid,
+            });
+            self.alternatives = Some(memory);
+        }
+        self.records = Some(records);
+    }
+
+    /// The plan, or the first error of the recording.
+    pub fn finish(self) -> Result<Plan, GpuError> {
+        match self.fault {
+            Some(fault) => Err(fault),
+            None => Plan::new(
+                self.gpu,
+                self.recorded,
+                self.taps,
+                self.records,
+                self.alternatives,
+                self.bounds,
+                self.weight_bytes,
+            ),
+        }
+    }
+
+    fn capacity(&self, over: Over) -> u32 {
+        match over {
+            Over::Rows => self.bounds.rows,
+            Over::Picks => self.bounds.picks,
+        }
+    }
+
+    /// A new activation: the smallest free buffer that holds it, or a new one.
+    fn act(&mut self, over: Over, width: u32) -> Act {
+        let bytes = u64::from(self.capacity(over)) * u64::from(Act::stride_of(width)) * 4;
+        let free = {
+            let mut free = self.arena.borrow_mut();
+            let fits = free.iter().enumerate().filter(|(_, memory)| memory.bytes() >= bytes);
+            let smallest = fits.min_by_key(|(_, memory)| memory.bytes()).map(|(index, _)| index);
+            smallest.map(|index| free.swap_remove(index))
+        };
+        let memory = free.or_else(|| self.memory("an activation", bytes));
+        Act::new(memory, over, width, &self.arena)
+    }
+
+    fn memory(&mut self, what: &str, bytes: u64) -> Option<Arc<Memory>> {
+        match self.gpu.storage(what, bytes) {
+            Ok(memory) => Some(Arc::new(memory)),
+            Err(error) => {
+                self.fault.get_or_insert(error);
+                None
+            }
+        }
+    }
+
+    fn bind(&self, x: &Act) -> Bound {
+        x.memory.clone().map_or(Bound::Unused, Bound::Memory)
+    }
+
+    fn expect(&mut self, holds: bool, otherwise: impl FnOnce() -> String) {
+        if !holds {
+            self.fail(otherwise());
+        }
+    }
+
+    fn fail(&mut self, message: String) {
+        self.fault.get_or_insert(GpuError::Validation(message));
+    }
+}
+
+fn over_picks(x: &Act) -> u32 {
+    u32::from(x.over == Over::Picks)
+}
+
+fn one_each(x: &Act) -> Along {
+    match x.over {
+        Over::Rows => Along::Rows { per: 1 },
+        Over::Picks => Along::Picks { per: 1 },
+    }
+}
+
+fn by_element(x: &Act) -> Grid {
+    Grid { across: x.width().div_ceil(64), along: one_each(x) }
+}

@@ -1,0 +1,49 @@
+//! A vector of f32 on the device.
+
+use std::sync::Arc;
+
+use crate::error::GpuError;
+use crate::gpu::Gpu;
+use crate::memory::Memory;
+
+/// A vector of f32 on the device: a norm's gains, a bias, a steering vector. A clone is a handle to the same numbers.
+#[derive(Clone, Debug)]
+pub struct Vector {
+    gpu: Gpu,
+    memory: Arc<Memory>,
+    len: usize,
+}
+
+impl Vector {
+    pub fn new(gpu: &Gpu, values: &[f32]) -> Result<Vector, GpuError> {
+        // Kernels read eight at a time: zeros follow the end.
+        let padded = values.len().next_multiple_of(8);
+        let memory = gpu.storage("a vector", padded as u64 * 4)?;
+        let mut bytes = values.to_vec();
+        bytes.resize(padded, 0.0);
+        gpu.queue().write_buffer(&memory.buffer, 0, bytemuck::cast_slice(&bytes));
+        Ok(Vector { gpu: gpu.clone(), memory: Arc::new(memory), len: values.len() })
+    }
+
+    /// Replaces the numbers; plans that use this vector use the new ones from the next submit on. Errors where the
+    /// length differs.
+    pub fn write(&self, values: &[f32]) -> Result<(), GpuError> {
+        if values.len() != self.len {
+            return Err(GpuError::Validation(format!("a vector of {} was given {} numbers", self.len, values.len())));
+        }
+        self.gpu.queue().write_buffer(&self.memory.buffer, 0, bytemuck::cast_slice(values));
+        Ok(())
+    }
+
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub(crate) fn memory(&self) -> Arc<Memory> {
+        self.memory.clone()
+    }
+}
