@@ -1,1 +1,13 @@
+//! The methods, one file each.
+//!
+//! A method takes an engine, examples and options, and returns a plain result. It runs on any backend, says how far it
+//! is, and can be stopped. What claims an effect comes with its control: the same number for random directions of equal
+//! norm, and the cost in perplexity on a neutral text ([`evidence`]).
+//!
+//! Everything here works on token ids and `f32` numbers. It knows no texts, recipes, pages or devices.
 
+mod error;
+pub mod evidence;
+pub mod steer;
+
+pub use error::InterpError;

@@ -1,0 +1,248 @@
+//! What edits do to the next token, and what they cost, each beside random directions of equal norm.
+//!
+//! A vector that shifts the next token no more than a random one of its length has not been shown to hold anything; one
+//! that shifts it by making the model stammer shows in the perplexity.
+
+mod log_softmax;
+
+use crate::InterpError;
+use crate::steer::random_direction;
+use log_softmax::LogSoftmax;
+use serde::Serialize;
+use tiller_engine::{Controls, Edit, Engine, Harvest, Operation, Positions, Site, TapRows};
+
+/// The text whose perplexity says what edits cost: plain facts, in no mood.
+pub const NEUTRAL_TEXT: &str = "Granite is a coarse-grained rock that forms when magma cools slowly below the surface of \
+    the earth. It consists mainly of quartz, feldspar and mica, and its colour ranges from white to pink and grey. Because \
+    it is hard and resists weather, builders have used it for bridges, paving stones and the walls of large buildings. The \
+    stone is cut from quarries in blocks, sawn into slabs and polished with fine grit.";
+
+/// The seeds of the random directions, where nothing else is asked for.
+pub const CONTROL_SEEDS: [u32; 4] = [1, 2, 3, 4];
+
+/// The share of the neutral text that is read as a prompt is one in this many of its tokens.
+const OPENING: usize = 4;
+
+/// What to measure.
+#[derive(Clone, Copy, Debug)]
+pub struct Measurement<'a> {
+    pub edits: &'a [Edit],
+    /// The text after which the next token is looked at.
+    pub prompt: &'a [u32],
+    /// [`NEUTRAL_TEXT`] in the model's tokens.
+    pub neutral: &'a [u32],
+    /// One random control for each.
+    pub seeds: &'a [u32],
+}
+
+/// What edits do and what they cost.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Evidence {
+    /// Kullback-Leibler divergence of the edited next-token distribution from the plain one after the prompt, in nats.
+    pub shift: Controlled,
+    /// Perplexity of the neutral text without edits.
+    pub perplexity_plain: f64,
+    /// The same with them.
+    pub perplexity: Controlled,
+    /// Tokens over which the perplexity was taken.
+    pub neutral_tokens: usize,
+}
+
+/// A number beside the same number for random directions of equal norm.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Controlled {
+    pub value: f64,
+    /// One for each seed.
+    pub random: Vec<f64>,
+}
+
+/// Measures `what.edits`.
+///
+/// For a control, each edit's vector gives way to a random one of its norm, at the same site and positions and with the
+/// same coefficient; the first edit's is [`random_direction`] of the seed itself.
+///
+/// The neutral text is read as in use: its first quarter counts as the prompt, the rest as written by the model, so that
+/// every kind of [`Positions`] acts on it as it would on a run. The perplexity is over the rest. The next token after the
+/// prompt is drawn before any written token has been read, so edits of written tokens alone could not shift it; they act
+/// on the prompt's last token instead, which stands for the first one written.
+///
+/// `progress` is told the tokens done and in all. Errors when a text is empty or too long, the neutral one is too short,
+/// an edit does not fit the model, an output is not finite, or the work was cancelled.
+pub async fn measure(
+    engine: &mut Engine,
+    what: &Measurement<'_>,
+    controls: &impl Controls,
+    mut progress: impl FnMut(u64, u64),
+) -> Result<Evidence, InterpError> {
+    let opening = what.neutral.len() / OPENING;
+    if opening == 0 {
+        return Err(InterpError::NeutralTooShort { tokens: what.neutral.len(), needed: OPENING });
+    }
+    let conditions = 2 + what.seeds.len();
+    let tokens_each = (what.prompt.len() + what.neutral.len()) as u64;
+    let mut run = Run {
+        engine,
+        what,
+        opening,
+        controls,
+        done: 0,
+        report: |done| progress(done, tokens_each * conditions as u64),
+    };
+
+    let plain = run.next_token(&[]).await?;
+    let perplexity_plain = run.perplexity(&[]).await?;
+    let shift = kl_divergence(&run.next_token(what.edits).await?, &plain);
+    let perplexity = run.perplexity(what.edits).await?;
+    let mut evidence = Evidence {
+        shift: Controlled { value: shift, random: Vec::with_capacity(what.seeds.len()) },
+        perplexity_plain,
+        perplexity: Controlled { value: perplexity, random: Vec::with_capacity(what.seeds.len()) },
+        neutral_tokens: what.neutral.len() - opening,
+    };
+    for &seed in what.seeds {
+        let random = randomised(what.edits, seed);
+        evidence.shift.random.push(kl_divergence(&run.next_token(&random).await?, &plain));
+        evidence.perplexity.random.push(run.perplexity(&random).await?);
+    }
+    Ok(evidence)
+}
+
+/// The passes of a measurement.
+struct Run<'a, C, P> {
+    engine: &'a mut Engine,
+    what: &'a Measurement<'a>,
+    /// Tokens of the neutral text that count as its prompt.
+    opening: usize,
+    controls: &'a C,
+    /// Tokens of the conditions that are done with.
+    done: u64,
+    report: P,
+}
+
+impl<C: Controls, P: FnMut(u64)> Run<'_, C, P> {
+    /// Log probabilities of the next token after the prompt.
+    async fn next_token(&mut self, edits: &[Edit]) -> Result<LogSoftmax, InterpError> {
+        let edits: Vec<Edit> = edits.iter().map(at_the_prompts_end).collect();
+        let prompts = [self.what.prompt.to_vec()];
+        let mut next = None;
+        self.logits(&prompts, TapRows::Picks, &edits, |_, logits| next = LogSoftmax::of(logits)).await?;
+        next.ok_or(InterpError::Overdriven)
+    }
+
+    /// Perplexity of the neutral text after its opening: `exp` of the mean negative log probability of its tokens.
+    async fn perplexity(&mut self, edits: &[Edit]) -> Result<f64, InterpError> {
+        let (neutral, opening) = (self.what.neutral, self.opening);
+        let edits: Vec<Edit> = edits.iter().map(|edit| at_listed(edit, opening, neutral.len())).collect();
+        let prompts = [neutral.to_vec()];
+        let mut log_prob = Some(0.0);
+        let on_logits = |position: usize, logits: &[f32]| {
+            let Some(&next) = neutral.get(position + 1).filter(|_| position + 1 >= opening) else { return };
+            log_prob = log_prob.zip(LogSoftmax::of(logits)).map(|(sum, next_token)| sum + next_token.at(next as usize));
+        };
+        self.logits(&prompts, TapRows::All, &edits, on_logits).await?;
+        let log_prob = log_prob.ok_or(InterpError::Overdriven)?;
+        Ok((-log_prob / (neutral.len() - opening) as f64).exp())
+    }
+
+    /// One pass over one text; `sink` is given position and logits.
+    async fn logits(
+        &mut self,
+        prompts: &[Vec<u32>],
+        rows: TapRows,
+        edits: &[Edit],
+        mut sink: impl FnMut(usize, &[f32]),
+    ) -> Result<(), InterpError> {
+        let what = Harvest { prompts, sites: &[Site::Logits], rows, edits };
+        let (before, report) = (self.done, &mut self.report);
+        let progress = |done, _| report(before + done);
+        self.engine
+            .harvest(&what, self.controls, progress, |reading| sink(reading.position as usize, reading.values))
+            .await?;
+        self.done += prompts.iter().map(|prompt| prompt.len() as u64).sum::<u64>();
+        Ok(())
+    }
+}
+
+/// The edit as it acts on a text whose only use is what comes next.
+fn at_the_prompts_end(edit: &Edit) -> Edit {
+    match edit.positions {
+        Positions::Generated => Edit { positions: Positions::Last, ..edit.clone() },
+        _ => edit.clone(),
+    }
+}
+
+/// The edit as it acts on a text of `len` tokens whose first `prompt_len` are the prompt.
+fn at_listed(edit: &Edit, prompt_len: usize, len: usize) -> Edit {
+    let included = (0..len as u32).filter(|&position| edit.positions.include(position, prompt_len as u32));
+    Edit { positions: Positions::Listed(included.collect()), ..edit.clone() }
+}
+
+/// The edits with random vectors of the same norms.
+fn randomised(edits: &[Edit], seed: u32) -> Vec<Edit> {
+    let randomised = |(n, edit): (usize, &Edit)| {
+        let Operation::Add { vector, coefficient } = &edit.operation;
+        let norm = vector.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
+        // Each edit's direction is its own; the first one's is what the seed alone gives.
+        let direction = random_direction(u64::from(seed) | (n as u64) << 32, vector.len());
+        let vector = direction.iter().map(|&x| (f64::from(x) * norm) as f32).collect();
+        Edit { operation: Operation::Add { vector, coefficient: *coefficient }, ..edit.clone() }
+    };
+    edits.iter().enumerate().map(randomised).collect()
+}
+
+/// `sum p (ln p - ln q)`, in nats.
+fn kl_divergence(p: &LogSoftmax, q: &LogSoftmax) -> f64 {
+    p.log_probs().zip(q.log_probs()).map(|(p, q)| p.exp() * (p - q)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn add(vector: &[f32], positions: Positions) -> Edit {
+        Edit {
+            site: Site::ResidPost(3),
+            operation: Operation::Add { vector: vector.into(), coefficient: 2.5 },
+            positions,
+        }
+    }
+
+    #[test]
+    fn divergence_is_as_worked_out_by_hand() {
+        // p = (3/4, 1/4), q = (1/2, 1/2): 3/4 ln(3/2) + 1/4 ln(1/2).
+        let p = LogSoftmax::of(&[3f32.ln(), 0.0]).unwrap();
+        let q = LogSoftmax::of(&[7.0, 7.0]).unwrap();
+        let expected = 0.75 * 1.5f64.ln() + 0.25 * 0.5f64.ln();
+        assert!((kl_divergence(&p, &q) - expected).abs() < 1e-7);
+        assert_eq!(kl_divergence(&p, &p), 0.0);
+    }
+
+    #[test]
+    fn controls_keep_everything_but_the_direction() {
+        let edits = [add(&[3.0, 0.0, 4.0, 0.0], Positions::Prompt), add(&[0.5; 4], Positions::All)];
+        let random = randomised(&edits, 9);
+        for (random, edit) in random.iter().zip(&edits) {
+            assert_eq!((random.site, &random.positions), (edit.site, &edit.positions));
+            let Operation::Add { vector, coefficient } = &random.operation;
+            let Operation::Add { vector: own, .. } = &edit.operation;
+            let norm = |x: &[f32]| x.iter().map(|x| x * x).sum::<f32>().sqrt();
+            assert_eq!(*coefficient, 2.5);
+            assert!((norm(vector) - norm(own)).abs() < 1e-5);
+            assert_ne!(vector, own);
+        }
+        let of_the_seed: Vec<f32> = random_direction(9, 4).iter().map(|x| x * 5.0).collect();
+        let Operation::Add { vector, .. } = &random[0].operation;
+        assert!(vector.iter().zip(&of_the_seed).all(|(a, b)| (a - b).abs() < 1e-6));
+        assert_ne!(random[0].operation, random[1].operation);
+    }
+
+    #[test]
+    fn positions_act_on_the_neutral_text_as_on_a_run() {
+        let listed = |positions| at_listed(&add(&[1.0], positions), 2, 6).positions;
+        assert_eq!(listed(Positions::Prompt), Positions::Listed(vec![0, 1]));
+        assert_eq!(listed(Positions::Last), Positions::Listed(vec![1]));
+        assert_eq!(listed(Positions::Generated), Positions::Listed(vec![2, 3, 4, 5]));
+        assert_eq!(listed(Positions::All), Positions::Listed(vec![0, 1, 2, 3, 4, 5]));
+        assert_eq!(listed(Positions::Listed(vec![5, 9])), Positions::Listed(vec![5]));
+    }
+}

@@ -1,0 +1,51 @@
+//! From logits to log probabilities, in f64: differences of probabilities far below f32's precision are what is measured.
+
+/// The natural logarithm of a softmax.
+pub struct LogSoftmax {
+    logits: Vec<f32>,
+    max: f64,
+    /// `ln sum exp(logit - max)`. Kept apart from `max`, beside which it may be too small to count.
+    log_sum: f64,
+}
+
+impl LogSoftmax {
+    /// `None` where the logits are not all finite.
+    pub fn of(logits: &[f32]) -> Option<LogSoftmax> {
+        let finite = !logits.is_empty() && logits.iter().all(|logit| logit.is_finite());
+        finite.then(|| {
+            let max = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+            let sum: f64 = logits.iter().map(|&logit| (f64::from(logit) - max).exp()).sum();
+            LogSoftmax { logits: logits.to_vec(), max, log_sum: sum.ln() }
+        })
+    }
+
+    /// Log probability of token `token`, which is in the vocabulary.
+    pub fn at(&self, token: usize) -> f64 {
+        f64::from(self.logits[token]) - self.max - self.log_sum
+    }
+
+    pub fn log_probs(&self) -> impl Iterator<Item = f64> {
+        self.logits.iter().map(|&logit| f64::from(logit) - self.max - self.log_sum)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probabilities_add_up_to_one_at_any_size_of_logits() {
+        for shift in [-3e38f32, -1e4, 0.0, 1e4, 1e30] {
+            let logits: Vec<f32> = [0.0, -1.0, 2.0].iter().map(|x| x + shift).collect();
+            let sum: f64 = LogSoftmax::of(&logits).unwrap().log_probs().map(f64::exp).sum();
+            assert!((sum - 1.0).abs() < 1e-9, "{sum} at {shift}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_finite_has_no_probabilities() {
+        assert!(LogSoftmax::of(&[0.0, f32::NAN]).is_none());
+        assert!(LogSoftmax::of(&[0.0, f32::INFINITY]).is_none());
+        assert!(LogSoftmax::of(&[]).is_none());
+    }
+}
