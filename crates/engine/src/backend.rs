@@ -54,6 +54,9 @@ pub trait Pass {
         into: Self::Act,
     ) -> Result<Self::Act, EngineError>;
 
+    /// Every column `i` of `x` times `factors[i]`.
+    fn scale_columns(&mut self, x: Self::Act, factors: &Vector<Self>) -> Result<Self::Act, EngineError>;
+
     /// `into + a`.
     fn add(&mut self, a: &Self::Act, into: Self::Act) -> Result<Self::Act, EngineError>;
 

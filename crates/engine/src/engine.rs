@@ -5,13 +5,13 @@ use crate::cpu::{Cpu, CpuKv, CpuPass, Geometry, StepState};
 use crate::edit::{Edit, MAX_EDITS};
 use crate::forward::forward;
 use crate::gpu::{GpuAttention, GpuPass};
-use crate::pass_shape::PassShape;
+use crate::pass_shape::{Head, PassShape};
 use crate::weights::{Weights, read_vector};
 use crate::{Controls, EngineError, Operation};
 use std::rc::Rc;
 use std::sync::Arc;
 use tiller_formats::{ByteSource, Gguf};
-use tiller_kernels::{Gpu, LANES, Plan, PlanStats, Recorder, Step, StepOutput, Ticket};
+use tiller_kernels::{Gpu, LANES, Plan, PlanStats, Recorder, Step, StepOutput, Ticket, Want};
 use tiller_model::ModelConfig;
 use tiller_sites::Site;
 
@@ -110,7 +110,7 @@ impl Engine {
         let (config, geometry) = describe(gguf, source).await?;
         let weights = Weights::load(&Cpu, gguf, &config, source, controls, progress).await?;
         let kv = CpuKv::new(config.layers as usize, kv_rows as usize, geometry.kv_width());
-        let state = Box::new(StepState { kv, geometry, lane_tokens: [0; LANES] });
+        let state = Box::new(StepState { kv, geometry, lane_tokens: [0; LANES as usize] });
         Ok(Engine { config, kv_rows, backend: Backend::Cpu { weights, state } })
     }
 
@@ -186,8 +186,14 @@ impl Engine {
                 Ok(Pending { step: InFlight::Done(output), tapped: tapped.into() })
             }
             Backend::Gpu { gpu, weights, attention, plans } => {
+                let draws = matches!(shape.head, Head::Draw { .. });
+                let want = Want {
+                    records: draws,
+                    alternatives: shape.head == Head::Draw { alternatives: true },
+                    taps: !shape.taps.is_empty(),
+                };
                 let (plan, tapped) = recorded(gpu, weights, attention, plans, capacity, shape)?;
-                let ticket = plan.submit(step)?;
+                let ticket = plan.submit(step, want)?;
                 Ok(Pending { step: InFlight::OnGpu(plan, ticket), tapped })
             }
         }

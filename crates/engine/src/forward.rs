@@ -47,9 +47,11 @@ where
     };
     let unembedding = std::slice::from_ref(weights.unembedding.as_ref().unwrap_or(&weights.embedding));
     let logits = if shape.touches(Site::FinalNorm) {
-        let normalized = pass.norm(&x, &weights.final_norm)?;
+        // The site lies between the norm's division and its gain.
+        let normalized = pass.norm(&x, &weights.final_norm_without_gain)?;
         let normalized = at.site(pass, Site::FinalNorm, normalized)?;
-        pass.linear(&normalized, None, unembedding, None)?
+        let gained = pass.scale_columns(normalized, &weights.final_norm.gain)?;
+        pass.linear(&gained, None, unembedding, None)?
     } else {
         pass.linear(&x, Some(&weights.final_norm), unembedding, None)?
     };

@@ -289,4 +289,4 @@ fn draw_settings(sampling: Sampling) -> Draw {
     Draw { temperature, top_k, top_p, seed }
 }
 
-const _: () = assert!(DECODE_ROWS as usize <= LANES);
+const _: () = assert!(DECODE_ROWS <= LANES);

@@ -82,6 +82,10 @@ impl Pass for GpuPass<'_> {
         Ok(self.recorder.linear_add(x, w, bias, into))
     }
 
+    fn scale_columns(&mut self, x: Act, factors: &Vector) -> Result<Act, EngineError> {
+        Ok(self.recorder.scale_columns(x, factors))
+    }
+
     fn add(&mut self, a: &Act, into: Act) -> Result<Act, EngineError> {
         Ok(self.recorder.add(a, into))
     }

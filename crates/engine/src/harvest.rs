@@ -4,7 +4,7 @@ use crate::edit::{Edit, mask, width_at};
 use crate::engine::{Engine, PREFILL_ROWS};
 use crate::pass_shape::PassShape;
 use crate::{Controls, EngineError};
-use tiller_kernels::{Draw, Pick, Row, Step, TapRows};
+use tiller_kernels::{Draw, LANES, Pick, Row, Step, TapRows};
 use tiller_sites::Site;
 
 /// What to read.
@@ -63,7 +63,7 @@ impl Engine {
         let total = what.prompts.iter().map(|prompt| prompt.len() as u64).sum();
         let mut done = 0;
         for wave in self.waves(what) {
-            for origins in wave.chunks(PREFILL_ROWS as usize) {
+            for origins in steps(&wave) {
                 if controls.cancelled() {
                     return Err(EngineError::Cancelled);
                 }
@@ -107,4 +107,20 @@ impl Engine {
         }
         waves
     }
+}
+
+/// A wave in steps: each has as many rows, and as many ends of prompts, as a step may have.
+fn steps(wave: &[Origin]) -> Vec<&[Origin]> {
+    let mut steps = Vec::new();
+    let (mut first, mut ends) = (0, 0);
+    for (row, origin) in wave.iter().enumerate() {
+        if row - first == PREFILL_ROWS as usize || ends + usize::from(origin.last) > LANES as usize {
+            steps.push(&wave[first..row]);
+            (first, ends) = (row, 0);
+        }
+        ends += usize::from(origin.last);
+    }
+    steps.push(&wave[first..]);
+    steps.retain(|step| !step.is_empty());
+    steps
 }

@@ -2,7 +2,7 @@
 
 /// `work(0), .., work(n - 1)`, in this order.
 #[cfg(not(target_arch = "wasm32"))]
-pub(crate) fn map<T: Send>(n: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+pub(crate) fn map<T: Send>(n: usize, work: impl Fn(usize) -> T + Send + Sync) -> Vec<T> {
     use rayon::prelude::*;
     (0..n).into_par_iter().map(work).collect()
 }

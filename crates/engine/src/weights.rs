@@ -14,6 +14,8 @@ pub(crate) struct Weights<D: Device> {
     pub embedding: D::Matrix,
     pub blocks: Vec<Block<D>>,
     pub final_norm: Norm<D::Vector>,
+    /// The final norm with a gain of one.
+    pub final_norm_without_gain: Norm<D::Vector>,
     /// `None` where the embedding serves (tied).
     pub unembedding: Option<D::Matrix>,
 }
@@ -54,20 +56,22 @@ impl<D: Device> Weights<D> {
             blocks.push(Block {
                 attention_norm: Norm { gain: loader.vector(&name("attn_norm.weight")).await?, epsilon },
                 qkv: loader.stacked(&[&q, &k, &v].map(|part| format!("{part}.weight"))).await?,
-                qkv_bias: loader.stacked_bias(&[&q, &k, &v].map(|part| format!("{part}.bias"))).await?,
+                qkv_bias: loader.stacked_bias(&[&q, &k, &v]).await?,
                 out: loader.matrix(&name("attn_output.weight")).await?,
-                out_bias: loader.stacked_bias(&[name("attn_output.bias")]).await?,
+                out_bias: loader.stacked_bias(&[&name("attn_output")]).await?,
                 mlp_norm: Norm { gain: loader.vector(&name("ffn_norm.weight")).await?, epsilon },
                 gate_up: loader.stacked(&[name("ffn_gate.weight"), name("ffn_up.weight")]).await?,
                 down: loader.matrix(&name("ffn_down.weight")).await?,
             });
         }
         let final_norm = Norm { gain: loader.vector("output_norm.weight").await?, epsilon };
+        let ones = vec![1.0; config.width as usize];
+        let final_norm_without_gain = Norm { gain: device.vector(&ones)?, epsilon };
         let unembedding = match config.tied_embeddings {
             true => None,
             false => Some(loader.matrix("output.weight").await?),
         };
-        Ok(Weights { embedding, blocks, final_norm, unembedding })
+        Ok(Weights { embedding, blocks, final_norm, final_norm_without_gain, unembedding })
     }
 }
 
@@ -152,17 +156,21 @@ impl<D: Device, S: ByteSource, C: Controls, P: FnMut(u64, u64)> Loader<'_, D, S,
         self.device.vector(&values)
     }
 
-    /// Biases side by side. `None` where the file has none of them; zeros stand in for one that is missing beside
-    /// others, which cannot happen in a file whose configuration was checked.
-    async fn stacked_bias(&mut self, names: &[String]) -> Result<Option<D::Vector>, EngineError> {
-        if !names.iter().all(|name| self.gguf.tensors.contains_key(name)) {
+    /// The biases of `parts` side by side, zeros where one has none. `None` where none has.
+    async fn stacked_bias(&mut self, parts: &[&str]) -> Result<Option<D::Vector>, EngineError> {
+        let bias_of = |part: &str| format!("{part}.bias");
+        if !parts.iter().any(|part| self.gguf.tensors.contains_key(&bias_of(part))) {
             return Ok(None);
         }
         let mut values = Vec::new();
-        for name in names {
-            let tensor = self.tensor(name)?;
-            values.extend(read_vector(self.source, &tensor).await?);
-            self.read(tensor.bytes).await;
+        for part in parts {
+            match self.gguf.tensors.get(&bias_of(part)) {
+                Some(tensor) => {
+                    values.extend(read_vector(self.source, tensor).await?);
+                    self.read(tensor.bytes).await;
+                }
+                None => values.resize(values.len() + self.tensor(&format!("{part}.weight"))?.shape[0], 0.0),
+            }
         }
         Ok(Some(self.device.vector(&values)?))
     }

@@ -1,6 +1,6 @@
 //! From a recipe's prompt to token ids.
 
-use tiller_model::{ChatTemplate, Message, ModelError, Tokenizer};
+use tiller_model::{ChatTemplate, ChatTemplateError, Message, Tokenizer, TokenizerError};
 use tiller_recipe::Prompt;
 
 /// Why a prompt cannot be given to this model.
@@ -9,7 +9,9 @@ pub enum PromptError {
     #[error("this model has no chat template: switch to raw text")]
     NoTemplate,
     #[error(transparent)]
-    Model(#[from] ModelError),
+    Template(#[from] ChatTemplateError),
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
 }
 
 /// Raw text gets the special tokens that the model's own tokenizer adds, and none that its text may spell. A
@@ -19,14 +21,16 @@ pub(crate) fn tokens(
     tokenizer: &Tokenizer,
     template: Option<&ChatTemplate>,
 ) -> Result<Vec<u32>, PromptError> {
-    match prompt {
-        Prompt::Text(text) => Ok(tokenizer.encode(text, true, false)?),
-        Prompt::Chat(turns) => {
-            let template = template.ok_or(PromptError::NoTemplate)?;
-            let message = |turn: &tiller_recipe::Turn| Message { role: turn.role.clone(), content: turn.content.clone() };
-            let messages: Vec<Message> = turns.iter().map(message).collect();
-            let text = template.render(&messages, true)?;
-            Ok(tokenizer.encode(&text, !template.writes_bos(), true)?)
-        }
-    }
+    let turns = match prompt {
+        Prompt::Text(text) => return Ok(tokenizer.encode(text, true, false)?),
+        Prompt::Chat(turns) => turns,
+    };
+    let template = template.ok_or(PromptError::NoTemplate)?;
+    let messages: Vec<Message> = turns.iter().map(|turn| Message::new(&turn.role, &turn.content)).collect();
+    let spelled = |id: Option<u32>| id.map(|id| tokenizer.token_text(id)).unwrap_or_default();
+    let bos = spelled(tokenizer.bos());
+    let text = template.render(&messages, true, &bos, &spelled(tokenizer.eos()))?;
+    // Some templates spell the BOS token themselves; it must not come twice.
+    let begins_with_bos = !bos.is_empty() && text.starts_with(&bos);
+    Ok(tokenizer.encode(&text, !begins_with_bos, true)?)
 }

@@ -3,7 +3,7 @@
 use crate::{PromptError, prompt};
 use tiller_engine::{Controls, Engine, EngineError, Generation, Gpu, Lane};
 use tiller_formats::{ByteSource, Gguf, GgufError, Quant};
-use tiller_model::{ChatTemplate, ModelError, Tokenizer};
+use tiller_model::{ChatTemplate, ChatTemplateError, Tokenizer, TokenizerError};
 use tiller_recipe::Prompt;
 use tiller_sites::Sampling;
 
@@ -13,6 +13,8 @@ pub struct Session {
     pub tokenizer: Tokenizer,
     pub template: Option<ChatTemplate>,
     pub facts: ModelFacts,
+    /// The tokens with which the model ends what it writes.
+    end_tokens: Vec<u32>,
 }
 
 /// What one would say of a model in a line.
@@ -29,7 +31,9 @@ pub enum LoadError {
     #[error(transparent)]
     File(#[from] GgufError),
     #[error(transparent)]
-    Model(#[from] ModelError),
+    Tokenizer(#[from] TokenizerError),
+    #[error(transparent)]
+    Template(#[from] ChatTemplateError),
     #[error(transparent)]
     Engine(#[from] EngineError),
 }
@@ -48,11 +52,12 @@ impl Session {
         let tokenizer = Tokenizer::from_gguf(&gguf)?;
         let template = ChatTemplate::from_gguf(&gguf)?;
         let facts = facts(&gguf);
+        let end_tokens = (0..tokenizer.vocab_size()).filter(|&id| tokenizer.is_end(id)).collect();
         let engine = match gpu {
             Some(gpu) => Engine::on_gpu(gpu, &gguf, source, context, controls, progress).await?,
             None => Engine::on_cpu(&gguf, source, context, controls, progress).await?,
         };
-        Ok(Session { engine, tokenizer, template, facts })
+        Ok(Session { engine, tokenizer, template, facts, end_tokens })
     }
 
     pub fn tokens(&self, prompt: &Prompt) -> Result<Vec<u32>, PromptError> {
@@ -76,7 +81,7 @@ impl Session {
             lanes: steered.iter().map(lane).collect(),
             sampling,
             max_tokens,
-            end_tokens: self.tokenizer.end_tokens().to_vec(),
+            end_tokens: self.end_tokens.clone(),
             alternatives: false,
             edits,
         }
@@ -89,7 +94,7 @@ fn facts(gguf: &Gguf) -> ModelFacts {
     };
     let most = Quant::ALL.into_iter().max_by_key(|&quant| elements(quant)).expect("there are quantisations");
     ModelFacts {
-        name: gguf.metadata.text("general.name").unwrap_or("unnamed model").to_string(),
+        name: gguf.metadata.find_str("general.name").ok().flatten().unwrap_or("unnamed model").chars().take(200).collect(),
         parameters: Quant::ALL.into_iter().map(elements).sum(),
         quantisation: most.to_string(),
     }

@@ -17,6 +17,7 @@ pub enum Kernel {
     Swiglu,
     Add,
     AddVector,
+    ScaleColumns,
     CopyRows,
     Sample,
     Alternatives,
@@ -29,13 +30,14 @@ macro_rules! shader {
 }
 
 impl Kernel {
-    const WITHOUT_WEIGHTS: [Kernel; 9] = [
+    const WITHOUT_WEIGHTS: [Kernel; 10] = [
         Kernel::RmsNorm,
         Kernel::RopeAppend,
         Kernel::Attention,
         Kernel::Swiglu,
         Kernel::Add,
         Kernel::AddVector,
+        Kernel::ScaleColumns,
         Kernel::CopyRows,
         Kernel::Sample,
         Kernel::Alternatives,
@@ -60,6 +62,7 @@ impl Kernel {
             Kernel::Swiglu => (shader!("swiglu"), &[]),
             Kernel::Add => (shader!("add"), &[]),
             Kernel::AddVector => (shader!("add_vector"), &[]),
+            Kernel::ScaleColumns => (shader!("scale_columns"), &[]),
             Kernel::CopyRows => (shader!("copy_rows"), &[]),
             Kernel::Sample => (shader!("sample"), &[shader!("logit_order"), shader!("noise")]),
             Kernel::Alternatives => (shader!("alternatives"), &[shader!("logit_order")]),

@@ -322,6 +322,20 @@ impl Recorder {
         x
     }
 
+    /// Column `c` of x times `factors[c]`, in place.
+    pub fn scale_columns(&mut self, x: Act, factors: &Vector) -> Act {
+        self.expect(factors.len() == x.width() as usize, || {
+            format!("{} factors for width {}", factors.len(), x.width())
+        });
+        self.recorded.push(Recorded {
+            kernel: Kernel::ScaleColumns,
+            dims: vec![x.width(), x.stride(), over_picks(&x)],
+            bound: vec![Bound::Memory(factors.memory()), self.bind(&x)],
+            grid: by_element(&x),
+        });
+        x
+    }
+
     /// The rows that the picks name, in their order: `[picks, width]`.
     pub fn pick_rows(&mut self, x: &Act) -> Act {
         self.expect(x.over == Over::Rows, || "rows picked twice".to_owned());

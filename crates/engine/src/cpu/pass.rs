@@ -5,7 +5,7 @@ use crate::EngineError;
 use crate::backend::{Norm, Pass};
 use candle_core::{D, Device, Tensor};
 use std::sync::Arc;
-use tiller_kernels::{Drawn, LANE_BIT, LANES, Row, Step, TapRows, draw_from_logits};
+use tiller_kernels::{Drawn, LANE_BIT, LANES, Row, Step, TapRows};
 use tiller_sites::Site;
 
 /// What the CPU backend carries from step to step.
@@ -13,7 +13,7 @@ pub(crate) struct StepState {
     pub kv: CpuKv,
     pub geometry: Geometry,
     /// The token each lane drew last.
-    pub lane_tokens: [u32; LANES],
+    pub lane_tokens: [u32; LANES as usize],
 }
 
 pub(crate) struct CpuPass<'a> {
@@ -99,6 +99,10 @@ impl Pass for CpuPass<'_> {
         self.add(&y, into)
     }
 
+    fn scale_columns(&mut self, x: CpuAct, factors: &Tensor) -> Result<CpuAct, EngineError> {
+        Ok(x.over(x.x.broadcast_mul(factors)?))
+    }
+
     fn add(&mut self, a: &CpuAct, into: CpuAct) -> Result<CpuAct, EngineError> {
         Ok(into.over((&into.x + &a.x)?))
     }
@@ -155,7 +159,7 @@ impl Pass for CpuPass<'_> {
         for (j, pick) in self.step.picks.iter().enumerate() {
             let row = if logits.picked { j } else { pick.row as usize };
             let logits = &all[row * vocabulary..][..vocabulary];
-            let mut drawn = draw_from_logits(logits, &self.step.sampling, pick.draw);
+            let mut drawn = tiller_kernels::draw(logits, &self.step.sampling, pick.draw);
             if !alternatives {
                 drawn.alternatives.clear();
             }
