@@ -1,0 +1,237 @@
+//! The real model against independent implementations, on both backends, and the backends against one another.
+//!
+//! Tolerances. The reference sums in another order, in f32: two implementations with the same weights differ by about
+//! 3e-6 in the logits, and by up to 1e-5 in single activations. 1e-4 leaves room for other summation orders and would
+//! still catch any formula that is wrong by more than rounding: eight-bit activations alone are off by 1e-2.
+
+use std::sync::Arc;
+use tiller_engine::{BackendKind, Edit, Generation, Harvest, Lane, Operation, Positions, Sampling, Site, TapRows};
+use tiller_experiment::Session;
+use tiller_recipe::{Prompt, Turn};
+use tiller_tests::golden::{self, Excerpt, Indices};
+use tiller_tests::load;
+
+const TOLERANCE: f64 = 1e-4;
+
+/// Relative L2 distance.
+fn distance(found: &[f32], expected: &[f32]) -> f64 {
+    let square = |v: f64| v * v;
+    let off: f64 = found.iter().zip(expected).map(|(a, b)| square(f64::from(a - b))).sum();
+    let size: f64 = expected.iter().map(|b| square(f64::from(*b))).sum();
+    (off / size).sqrt()
+}
+
+fn check_excerpt(what: &str, found: &[f32], expected: &Excerpt, indices: &Indices) {
+    let strided = if found.len() > 10_000 { &indices.logits_strided } else { &indices.strided };
+    let norm = found.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
+    assert!((norm / expected.norm - 1.0).abs() < TOLERANCE, "{what}: length {norm}, expected {}", expected.norm);
+    let picked: Vec<f32> = indices.first.iter().chain(strided).map(|&i| found[i]).collect();
+    let expected: Vec<f32> = expected.first.iter().chain(&expected.strided).copied().collect();
+    let off = distance(&picked, &expected);
+    assert!(off < TOLERANCE, "{what}: off by {off:e}\nfound    {picked:?}\nexpected {expected:?}");
+}
+
+/// Every reading of one prompt at `sites`: `[site][token]`.
+fn read(session: &mut Session, tokens: &[u32], sites: &[Site], edits: &[Edit]) -> Vec<Vec<Vec<f32>>> {
+    let what = Harvest { prompts: &[tokens.to_vec()], sites, rows: TapRows::All, edits };
+    let mut readings = vec![vec![Vec::new(); tokens.len()]; sites.len()];
+    let sink = |reading: tiller_engine::Reading<'_>| {
+        let site = sites.iter().position(|&site| site == reading.site).expect("a site that was asked for");
+        readings[site][reading.position as usize] = reading.values.to_vec();
+    };
+    pollster::block_on(session.engine.harvest(&what, &(), |_, _| {}, sink)).expect("the harvest runs");
+    readings
+}
+
+fn generation(prompts: &[&[u32]], max_tokens: u32) -> Generation {
+    Generation {
+        lanes: prompts.iter().map(|prompt| Lane { prompt: prompt.to_vec(), edits: Vec::new() }).collect(),
+        edits: Vec::new(),
+        sampling: Sampling::GREEDY,
+        max_tokens,
+        end_tokens: Vec::new(),
+        alternatives: false,
+    }
+}
+
+fn write(session: &mut Session, what: &Generation) -> Vec<Vec<u32>> {
+    let (results, _) = pollster::block_on(session.engine.generate(what, &(), || 0.0, |_| {})).expect("it writes");
+    results.into_iter().map(|result| result.tokens).collect()
+}
+
+fn greedy_tokens_are_the_references(backend: BackendKind) {
+    let golden = golden::smollm2();
+    let mut session = load(backend, 1024);
+    for group in golden.greedy.chunks(4) {
+        let prompts: Vec<&[u32]> = group.iter().map(|case| case.prompt_ids.as_slice()).collect();
+        let written = write(&mut session, &generation(&prompts, 16));
+        for (case, tokens) in group.iter().zip(written) {
+            if let Some(step) = (0..case.ids.len()).find(|&i| tokens[i] != case.ids[i]) {
+                let margin = case.margins[step];
+                panic!(
+                    "\"{}\", step {step} (margin {margin}): found {tokens:?}, expected {:?}",
+                    case.name, case.ids
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn greedy_tokens_are_the_references_on_the_cpu() {
+    greedy_tokens_are_the_references(BackendKind::Cpu);
+}
+
+#[test]
+fn greedy_tokens_are_the_references_on_the_gpu() {
+    greedy_tokens_are_the_references(BackendKind::Gpu);
+}
+
+fn activations_are_the_references(backend: BackendKind) {
+    let golden = golden::smollm2();
+    let mut session = load(backend, 256);
+    for capture in &golden.residuals.captures {
+        let known: Vec<(Site, &Excerpt)> =
+            capture.sites.iter().filter_map(|(name, excerpt)| Some((name.parse().ok()?, excerpt))).collect();
+        assert!(known.len() >= 23, "the reference has our sites under our names");
+        let sites: Vec<Site> = known.iter().map(|&(site, _)| site).collect();
+        let readings = read(&mut session, &capture.ids, &sites, &[]);
+        for ((site, excerpt), tokens) in known.iter().zip(&readings) {
+            let what = format!("{} of \"{}\" at token {}", site, capture.prompt, capture.position);
+            check_excerpt(&what, &tokens[capture.position as usize], excerpt, &golden.residuals.indices);
+        }
+    }
+}
+
+#[test]
+fn activations_are_the_references_on_the_cpu() {
+    activations_are_the_references(BackendKind::Cpu);
+}
+
+#[test]
+fn activations_are_the_references_on_the_gpu() {
+    activations_are_the_references(BackendKind::Gpu);
+}
+
+#[test]
+fn every_site_is_the_same_on_both_backends() {
+    let golden = golden::smollm2();
+    let tokens = &golden.greedy[0].prompt_ids;
+    let (mut cpu, mut gpu) = (load(BackendKind::Cpu, 64), load(BackendKind::Gpu, 64));
+    let sites = Site::all(cpu.engine.config().layers);
+    let on_cpu = read(&mut cpu, tokens, &sites, &[]);
+    let on_gpu = read(&mut gpu, tokens, &sites, &[]);
+    let mut worst = (0.0, Site::Embed);
+    for ((site, cpu), gpu) in sites.iter().zip(&on_cpu).zip(&on_gpu) {
+        for (cpu, gpu) in cpu.iter().zip(gpu) {
+            let off = distance(gpu, cpu);
+            assert!(off < TOLERANCE, "{site}: off by {off:e}");
+            if off > worst.0 {
+                worst = (off, *site);
+            }
+        }
+    }
+    println!("{} sites, worst relative L2 distance {:e} at {}", sites.len(), worst.0, worst.1);
+}
+
+/// The reference's fixed vector, at blocks.12.hook_resid_post: `sin(i + 1)`, scaled to length 30.
+fn reference_edit(coefficient: f32) -> Edit {
+    let sines: Vec<f64> = (1..=576).map(|i| f64::from(i).sin()).collect();
+    let norm = sines.iter().map(|v| v * v).sum::<f64>().sqrt();
+    let vector: Arc<[f32]> = sines.iter().map(|v| (v / norm * 30.0) as f32).collect();
+    Edit { site: Site::ResidPost(12), operation: Operation::Add { vector, coefficient }, positions: Positions::All }
+}
+
+fn steering_does_what_the_reference_does(backend: BackendKind) {
+    let golden = golden::smollm2();
+    let (steered, indices) = (&golden.steered, &golden.residuals.indices);
+    let mut session = load(backend, 256);
+
+    let readings = read(&mut session, &steered.prompt_ids, &[Site::ResidPost(20)], &[reference_edit(1.0)]);
+    check_excerpt("steered", readings[0].last().unwrap(), &steered.read_at_last_prompt_token.steered, indices);
+    let readings = read(&mut session, &steered.prompt_ids, &[Site::ResidPost(20)], &[]);
+    check_excerpt("plain", readings[0].last().unwrap(), &steered.read_at_last_prompt_token.plain, indices);
+
+    // One batch: a plain lane, a steered one, and one that is steered with strength nothing.
+    let mut what = generation(&[steered.prompt_ids.as_slice(); 3], 16);
+    what.edits = vec![reference_edit(1.0), reference_edit(0.0)];
+    what.lanes[1].edits = vec![0];
+    what.lanes[2].edits = vec![1];
+    let written = write(&mut session, &what);
+    assert_eq!(written[0], steered.plain_ids, "plain");
+    assert_eq!(written[1], steered.ids, "steered");
+    assert_eq!(written[2], steered.plain_ids, "steered with strength 0");
+}
+
+#[test]
+fn steering_does_what_the_reference_does_on_the_cpu() {
+    steering_does_what_the_reference_does(BackendKind::Cpu);
+}
+
+#[test]
+fn steering_does_what_the_reference_does_on_the_gpu() {
+    steering_does_what_the_reference_does(BackendKind::Gpu);
+}
+
+fn perplexity_is_the_references(backend: BackendKind) {
+    let golden = golden::smollm2().perplexity;
+    let mut session = load(backend, 128);
+    let logits = &read(&mut session, &golden.ids, &[Site::Logits], &[])[0];
+    let surprise = |(logits, &next): (&Vec<f32>, &u32)| {
+        let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let sum: f64 = logits.iter().map(|&v| f64::from(v - max).exp()).sum();
+        sum.ln() - f64::from(logits[next as usize] - max)
+    };
+    let total: f64 = logits.iter().zip(&golden.ids[1..]).map(surprise).sum();
+    let mean = total / (golden.ids.len() - 1) as f64;
+    assert!((mean - golden.mean_nll).abs() < 1e-4, "{mean} nats a token, expected {}", golden.mean_nll);
+}
+
+#[test]
+fn perplexity_is_the_references_on_the_cpu() {
+    perplexity_is_the_references(BackendKind::Cpu);
+}
+
+#[test]
+fn perplexity_is_the_references_on_the_gpu() {
+    perplexity_is_the_references(BackendKind::Gpu);
+}
+
+#[test]
+fn conversations_become_the_references_tokens() {
+    let session = load(BackendKind::Cpu, 64);
+    for chat in golden::smollm2().chat {
+        let turns = chat.messages.iter().map(|m| Turn { role: m.role.clone(), content: m.content.clone() }).collect();
+        assert_eq!(session.tokens(&Prompt::Chat(turns)).unwrap(), chat.ids, "{}", chat.name);
+    }
+}
+
+#[test]
+fn a_lane_writes_the_same_alone_and_beside_others() {
+    let golden = golden::smollm2();
+    let mut session = load(BackendKind::Gpu, 512);
+    let prompts: Vec<&[u32]> = golden.greedy[..3].iter().map(|case| case.prompt_ids.as_slice()).collect();
+    let drawing = Sampling { temperature: 1.0, top_k: 0, top_p: 0.9, seed: 11 };
+    let together = write(&mut session, &Generation { sampling: drawing, ..generation(&prompts, 8) });
+    for (prompt, together) in prompts.iter().zip(&together) {
+        let alone = write(&mut session, &Generation { sampling: drawing, ..generation(&[prompt], 8) });
+        assert_eq!(alone[0], *together);
+    }
+}
+
+#[test]
+fn drawing_with_a_seed_is_the_same_on_both_backends() {
+    let golden = golden::smollm2();
+    let prompts: Vec<&[u32]> = golden.greedy[..2].iter().map(|case| case.prompt_ids.as_slice()).collect();
+    for sampling in [
+        Sampling { temperature: 0.8, top_k: 0, top_p: 1.0, seed: 1 },
+        Sampling { temperature: 1.2, top_k: 40, top_p: 0.9, seed: 2 },
+    ] {
+        let what = Generation { sampling, ..generation(&prompts, 8) };
+        let on_cpu = write(&mut load(BackendKind::Cpu, 256), &what);
+        let on_gpu = write(&mut load(BackendKind::Gpu, 256), &what);
+        assert_eq!(on_cpu, on_gpu, "{sampling:?}");
+        let other = Generation { sampling: Sampling { seed: sampling.seed + 100, ..sampling }, ..what };
+        assert_ne!(write(&mut load(BackendKind::Cpu, 256), &other), on_cpu, "another seed, another text");
+    }
+}
