@@ -39,6 +39,10 @@ struct Faults {
     error: Mutex<Option<GpuError>>,
 }
 
+fn device_binding_limit(limits: &wgpu::Limits) -> u64 {
+    limits.max_storage_buffer_binding_size.min(limits.max_buffer_size)
+}
+
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -74,7 +78,7 @@ impl Gpu {
         let gpu = Gpu(Arc::new(Shared {
             adapter: AdapterSummary::of(&adapter.get_info()),
             faults,
-            binding_limit: AtomicU64::new(limits.max_storage_buffer_binding_size.min(limits.max_buffer_size)),
+            binding_limit: AtomicU64::new(device_binding_limit(&limits)),
             groups_limit: limits.max_compute_workgroups_per_dimension,
             pipelines: Pipelines::default(),
             lane_tokens,
@@ -139,9 +143,10 @@ impl Gpu {
         self.0.meter.poison.store(poison, Relaxed);
     }
 
-    /// Lowers the largest storage binding, so that matrices are split as a smaller device would need. For tests.
+    /// Lowers the largest storage binding, so that matrices made from now on are split as a smaller device would need;
+    /// never beyond what the device allows. For tests.
     pub fn limit_bindings(&self, bytes: u64) {
-        self.0.binding_limit.fetch_min(bytes, Relaxed);
+        self.0.binding_limit.store(bytes.min(device_binding_limit(&self.device().limits())), Relaxed);
     }
 
     /// The largest storage binding, in bytes.

@@ -1,0 +1,45 @@
+//! Every GPU kernel against its CPU twin: one registry of cases, run natively (`tests/native.rs`) and in a browser
+//! (`tests/web.rs`).
+//!
+//! A kernel does not exist until the registry has it. Twins compute in f64 on weights that candle dequantised. All
+//! cases run on buffers full of garbage, so that reading what nobody wrote is found out.
+
+mod cases;
+mod dequantise;
+mod numbers;
+mod run;
+mod twin;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use tiller_kernels::Gpu;
+
+type Outcome = Result<(), String>;
+
+/// A named check of the kernels.
+pub struct Case {
+    pub name: String,
+    check: Box<dyn Fn(Gpu) -> Pin<Box<dyn Future<Output = Outcome>>>>,
+}
+
+impl Case {
+    fn new<F>(name: impl Into<String>, check: impl Fn(Gpu) -> F + 'static) -> Case
+    where
+        F: Future<Output = Outcome> + 'static,
+    {
+        Case { name: name.into(), check: Box::new(move |gpu| Box::pin(check(gpu))) }
+    }
+
+    /// `Err` says what differed.
+    pub async fn run(&self, gpu: &Gpu) -> Outcome {
+        gpu.poison_new_buffers(true);
+        gpu.limit_bindings(u64::MAX);
+        (self.check)(gpu.clone()).await
+    }
+}
+
+/// Every case.
+pub fn cases() -> Vec<Case> {
+    cases::all()
+}
