@@ -1,0 +1,51 @@
+//! Pictures of every state of the page, in both widths and both themes, for people to look at; and that nothing is
+//! wider than a phone.
+
+use crate::browser::{DRAWN, Theme, Width};
+use crate::page::Page;
+use crate::recipes::smollm2;
+use crate::stage::Stage;
+use anyhow::{Result, ensure};
+use tiller_localhub::Fault;
+
+#[tokio::test]
+async fn loading_and_failing_have_looks_too() -> Result<()> {
+    let stage = Stage::set("looks").await?;
+    let slow = Fault::Throttle { bytes_per_second: 2_000_000 };
+    stage.hub.faults().always(&smollm2().file, slow);
+    let profile = stage.profile()?;
+    stage
+        .play(&profile, async |page| {
+            page.open(&stage.address("/?backend=cpu")).await?;
+            page.until("progress is shown", DRAWN, |seen| seen.progress.is_some()).await?;
+            photograph(&page, "steer-loading").await?;
+            page.click("nav-models").await?;
+            photograph(&page, "models-loading").await
+        })
+        .await?;
+
+    stage.hub.faults().clear();
+    stage.hub.faults().always(&smollm2().file, Fault::Status(404));
+    let profile = stage.profile()?;
+    stage
+        .play(&profile, async |page| {
+            page.open(&stage.address("/?backend=cpu")).await?;
+            page.until("the failure is shown", DRAWN, |seen| seen.model_is("failed")).await?;
+            photograph(&page, "steer-failed").await
+        })
+        .await
+}
+
+/// Saves `{name}-{wide|phone}-{light|dark}.png`, and leaves the page wide and light.
+pub async fn photograph(page: &Page<'_>, name: &str) -> Result<()> {
+    for (width, width_name) in [(Width::Phone, "phone"), (Width::Wide, "wide")] {
+        for (theme, theme_name) in [(Theme::Dark, "dark"), (Theme::Light, "light")] {
+            page.browser.show(width, theme).await?;
+            let script = "return document.documentElement.scrollWidth - innerWidth";
+            let beyond = page.browser.client.execute(script, vec![]).await?.as_i64();
+            ensure!(beyond <= Some(0), "{name} is {beyond:?} pixels wider than a {width_name} screen");
+            page.browser.screenshot(&format!("{name}-{width_name}-{theme_name}"), width).await?;
+        }
+    }
+    page.browser.show(Width::Wide, Theme::Light).await
+}

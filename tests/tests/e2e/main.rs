@@ -1,0 +1,22 @@
+//! The page in a real browser, end to end: the built page from `dist`, the real model from a local hub, WebGPU on
+//! Chromium's software adapter. Nothing is mocked; only the hub's troubles are made to order.
+//!
+//! Wanted on the machine: `chromium` and `chromedriver` (or `TILLER_CHROMIUM`, `TILLER_CHROMEDRIVER`), the page built
+//! into `dist` (or `TILLER_DIST`), and the model in the hub's cache (or `TILLER_HUB_CACHE`). Screenshots go to
+//! `target/artefacts` (or `TILLER_ARTEFACTS`). Scenarios take turns: two browsers on a software GPU starve each other.
+
+mod browser;
+mod chromedriver;
+mod folders;
+mod gguf_bytes;
+mod page;
+mod recipes;
+mod stage;
+
+mod bad_links;
+mod bad_models;
+mod fallback;
+mod keyboard;
+mod looks;
+mod steering;
+mod untrusted_text;

@@ -1,0 +1,176 @@
+//! The page as its user meets it: what it shows, and what can be done to it.
+
+use crate::browser::{Browser, DRAWN};
+use anyhow::{Context, Result, bail, ensure};
+use fantoccini::Locator;
+use fantoccini::elements::Element;
+use serde::Deserialize;
+use serde_json::json;
+use std::time::{Duration, Instant};
+
+/// To fetch a model from the local hub and to put it on a software GPU.
+pub const LOADED: Duration = Duration::from_secs(150);
+/// To run the example pairs through the model on a software GPU.
+pub const VECTOR_BUILT: Duration = Duration::from_secs(300);
+/// To write a dozen tokens, twice, on a software GPU.
+pub const WRITTEN: Duration = Duration::from_secs(150);
+
+pub struct Page<'a> {
+    pub browser: &'a Browser,
+}
+
+/// What the page shows at one moment. What is not there, or hidden, is `None`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Seen {
+    /// `idle`, `loading`, `ready` or `failed`.
+    pub model: Option<String>,
+    /// `gpu` or `cpu`.
+    pub backend: Option<String>,
+    pub status: Option<String>,
+    pub progress: Option<String>,
+    pub prompt: Option<String>,
+    pub pairs: Vec<(String, String)>,
+    pub strength: Option<f32>,
+    pub vector: Option<String>,
+    pub vector_state: Option<String>,
+    pub plain: Run,
+    pub steered: Run,
+    pub link: Option<String>,
+    pub notices: Vec<String>,
+    pub note: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Run {
+    /// `idle`, `writing` or `done`.
+    pub state: Option<String>,
+    pub tokens: Vec<Token>,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Token {
+    pub id: u32,
+    pub text: String,
+    pub strength: Option<f32>,
+}
+
+impl Run {
+    pub fn ids(&self) -> Vec<u32> {
+        self.tokens.iter().map(|token| token.id).collect()
+    }
+
+    pub fn is(&self, state: &str) -> bool {
+        self.state.as_deref() == Some(state)
+    }
+}
+
+impl Seen {
+    pub fn model_is(&self, state: &str) -> bool {
+        self.model.as_deref() == Some(state)
+    }
+
+    /// All notices, in lower case, to look for words in.
+    pub fn complaint(&self) -> String {
+        self.notices.join("\n").to_lowercase()
+    }
+}
+
+impl Page<'_> {
+    /// Opens an address as if typed into an empty tab. (From the page itself, another fragment would load nothing.)
+    pub async fn open(&self, address: &str) -> Result<()> {
+        self.browser.client.goto("about:blank").await?;
+        self.browser.client.goto(address).await?;
+        self.until("the page is drawn", DRAWN, |seen| seen.model.is_some()).await?;
+        Ok(())
+    }
+
+    pub async fn seen(&self) -> Result<Seen> {
+        let shown = self.browser.client.execute(include_str!("seen.js"), vec![]).await?;
+        serde_json::from_value(shown.clone()).with_context(|| format!("the page shows something unexpected: {shown}"))
+    }
+
+    /// Waits for `holds`; the error says what is shown instead.
+    pub async fn until(&self, what: &str, limit: Duration, holds: impl Fn(&Seen) -> bool) -> Result<Seen> {
+        let begun = Instant::now();
+        loop {
+            let seen = self.seen().await?;
+            if holds(&seen) {
+                return Ok(seen);
+            }
+            if begun.elapsed() > limit {
+                bail!("waited {} s in vain until {what}; the page shows {seen:#?}", limit.as_secs());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Waits until a model is loaded. A failure to load ends the wait at once.
+    pub async fn until_ready(&self) -> Result<Seen> {
+        let seen =
+            self.until("the model is loaded", LOADED, |seen| seen.model_is("ready") || seen.model_is("failed")).await?;
+        ensure!(seen.model_is("ready"), "the model is not loaded: {:?}", seen.notices);
+        Ok(seen)
+    }
+
+    /// Builds a vector from the pairs that the page shows.
+    pub async fn build_vector(&self) -> Result<Seen> {
+        self.click("build-vector").await?;
+        let seen = self
+            .until("the vector is built", VECTOR_BUILT, |seen| {
+                seen.vector_state.as_deref() == Some("ready") || !seen.notices.is_empty()
+            })
+            .await?;
+        ensure!(seen.notices.is_empty(), "the vector is not built: {:?}", seen.notices);
+        Ok(seen)
+    }
+
+    /// Writes, and waits for the end of both runs.
+    pub async fn write(&self) -> Result<Seen> {
+        self.click("write").await?;
+        self.until_written().await
+    }
+
+    pub async fn until_written(&self) -> Result<Seen> {
+        let done = |seen: &Seen| {
+            let runs = [&seen.plain, &seen.steered];
+            !seen.notices.is_empty() || runs.iter().all(|run| run.is("done") && !run.tokens.is_empty())
+        };
+        let seen = self.until("both runs are written", WRITTEN, done).await?;
+        ensure!(seen.notices.is_empty(), "nothing is written: {:?}", seen.notices);
+        Ok(seen)
+    }
+
+    pub async fn find(&self, id: &str) -> Result<Element> {
+        let selector = format!("[data-testid=\"{id}\"]");
+        let wait = self.browser.client.wait().at_most(DRAWN);
+        wait.for_element(Locator::Css(&selector)).await.with_context(|| format!("the page has no {id}"))
+    }
+
+    pub async fn click(&self, id: &str) -> Result<()> {
+        self.find(id).await?.click().await.with_context(|| format!("{id} cannot be clicked"))
+    }
+
+    /// Gives an input, a text area or a slider a value, as typing or dragging does.
+    pub async fn set(&self, id: &str, value: &str) -> Result<()> {
+        let script = "
+            const [input, value] = arguments;
+            input.value = value;
+            for (const kind of ['input', 'change']) input.dispatchEvent(new Event(kind, { bubbles: true }));
+            return input.value;";
+        let input = self.find(id).await?;
+        let now = self.browser.client.execute(script, vec![serde_json::to_value(&input)?, json!(value)]).await?;
+        ensure!(now == json!(value), "{id} took {now} where {value:?} was entered");
+        Ok(())
+    }
+
+    /// The `data-testid` of what has the keyboard's focus.
+    pub async fn focused(&self) -> Result<Option<String>> {
+        let script = "return document.activeElement?.closest('[data-testid]')?.dataset.testid ?? null";
+        Ok(serde_json::from_value(self.browser.client.execute(script, vec![]).await?)?)
+    }
+
+    /// Keys to whatever has the focus.
+    pub async fn press(&self, keys: &str) -> Result<()> {
+        Ok(self.browser.client.active_element().await?.send_keys(keys).await?)
+    }
+}
