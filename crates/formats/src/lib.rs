@@ -4,13 +4,17 @@
 //! sentence that says what is wrong.
 
 pub mod blocks;
+pub mod control_vector;
 pub mod gguf;
 mod quant;
 mod source;
+pub mod write;
 
 pub use blocks::{dequantise, quantise};
+pub use control_vector::{ControlVector, ControlVectorError, Numbering};
 pub use gguf::{Gguf, GgufError, Metadata, TensorInfo, Value};
 pub use quant::Quant;
 pub use source::ByteSource;
 #[cfg(not(target_arch = "wasm32"))]
 pub use source::FileSource;
+pub use write::{GgufWriter, WriteError};
