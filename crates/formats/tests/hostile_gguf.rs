@@ -3,7 +3,9 @@
 mod measured_memory;
 
 use measured_memory::peak_of;
-use tiller_formats::{Gguf, GgufError, GgufWriter, Quant, Value};
+use std::cell::Cell;
+use std::io;
+use tiller_formats::{ByteSource, Gguf, GgufError, GgufWriter, Quant, Value};
 
 fn read(bytes: &[u8]) -> Result<Gguf, GgufError> {
     pollster::block_on(Gguf::read(&bytes.to_vec()))
@@ -28,8 +30,8 @@ fn sound() -> Vec<u8> {
         Value::Array(vec![Value::from(vec![1.0f32, 2.0]), Value::Array(vec![])]),
     ];
     let mut file = GgufWriter::new("test");
-    for value in values {
-        file = file.with(&format!("test.{}", value.kind()), value);
+    for (n, value) in values.into_iter().enumerate() {
+        file = file.with(&format!("test.{n}"), value);
     }
     file.tensor("weights", Quant::Q4_0, &[3, 32], &[0.5; 96]).unwrap();
     file.tensor("gain", Quant::F32, &[5], &[1.0; 5]).unwrap();
@@ -79,6 +81,33 @@ fn a_sound_file_comes_back_as_it_was_written() {
     assert_eq!((weights.quant, &weights.shape[..], weights.bytes), (Quant::Q4_0, &[3, 32][..], 54));
     let gain = gguf.tensor("gain").unwrap();
     assert_eq!(gain.offset, weights.offset + 64);
+}
+
+/// Bytes that remember how many of them were read.
+struct Counted {
+    bytes: Vec<u8>,
+    read: Cell<usize>,
+}
+
+impl ByteSource for Counted {
+    fn len(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    async fn read_at(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        self.read.set(self.read.get() + len);
+        self.bytes.read_at(offset, len).await
+    }
+}
+
+#[test]
+fn a_long_header_is_fetched_in_parts_and_the_tensors_never() {
+    let mut file = GgufWriter::new("test").with("test.long", "x".repeat(5 << 20));
+    file.tensor("weights", Quant::F32, &[4 << 20], &vec![0.0; 4 << 20]).unwrap();
+    let source = Counted { bytes: file.to_bytes().unwrap(), read: Cell::new(0) };
+    let gguf = pollster::block_on(Gguf::read(&source)).unwrap();
+    assert_eq!(gguf.metadata.get_str("test.long").unwrap().len(), 5 << 20);
+    assert_eq!(source.read.get(), 8 << 20, "no byte is fetched twice, and none far beyond the header");
 }
 
 #[test]

@@ -3,11 +3,13 @@
 
 mod chat;
 mod config;
+mod tiny;
 mod tokenizer;
 mod weights;
 
 pub use chat::{ChatTemplate, ChatTemplateError, Message};
 pub use config::{ModelConfig, ModelError, RopeConfig, SUPPORTED_ARCHITECTURES};
 pub use tiller_sites::{CatalogueEntry, InvalidModelRef, ModelRef, catalogue};
+pub use tiny::TinyLlama;
 pub use tokenizer::{StreamDecoder, Tokenizer, TokenizerError};
 pub use weights::{Weight, weights};

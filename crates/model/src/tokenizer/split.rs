@@ -39,7 +39,7 @@ const WAYS: [WordSplit; 5] = [
         begins_with_bos: false,
     },
     WordSplit {
-        names: &["llama-bpe", "llama3", "llama-v3"],
+        names: &["llama-bpe", "llama3", "llama-v3", "falcon3"],
         patterns: &[LLAMA3],
         whole_words_first: true,
         begins_with_bos: true,
