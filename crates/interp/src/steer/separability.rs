@@ -68,9 +68,9 @@ mod tests {
     #[test]
     fn scores_are_as_worked_out_by_hand() {
         // Differences 2, 2, -1 (sum 3): without any one pair the rest still points up, so scores are the numbers
-        // themselves. Means 8/3 and 5/3; variances 7/3 and 7/3; d' = 1 / sqrt(7/3).
+        // themselves. Means 8/3 and 5/3; variances 13/3 and 7/3, their mean 10/3; d' = 1 / sqrt(10/3).
         let found = on_a_line(&[5.0, 2.0, 1.0], &[3.0, 0.0, 2.0]).unwrap();
-        assert!((f64::from(found.d_prime) - 1.0 / (7.0f64 / 3.0).sqrt()).abs() < 1e-6, "{found:?}");
+        assert!((f64::from(found.d_prime) - 1.0 / (10.0f64 / 3.0).sqrt()).abs() < 1e-6, "{found:?}");
         assert_eq!(found.accuracy, 2.0 / 3.0);
     }
 
