@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 use tiller_kernels::{Draw, Drawn, LANE_BIT, LANES, Pick, Row, Step};
 use tiller_sites::Sampling;
 
-/// Rows of a decode step, one a lane.
-pub(crate) const DECODE_ROWS: u32 = 4;
+/// Rows of a decode step: the lanes that can be written side by side.
+pub const DECODE_ROWS: u32 = 4;
 
 /// Steps in flight on the GPU: while one is computed, the next is encoded; more would only delay a slider.
 const IN_FLIGHT: usize = 2;

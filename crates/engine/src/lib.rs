@@ -23,7 +23,7 @@ mod weights;
 pub use edit::{Edit, Operation};
 pub use engine::{BackendKind, Engine, StepCost};
 pub use error::EngineError;
-pub use generate::{Generation, Lane, LaneEnd, LaneResult, Timing, Written};
+pub use generate::{DECODE_ROWS, Generation, Lane, LaneEnd, LaneResult, Timing, Written};
 pub use harvest::{Harvest, Reading};
 pub use tiller_kernels::{AdapterSummary, Draw, Drawn, Gpu, GpuError, TapRows};
 pub use tiller_sites::{Positions, Sampling, Site, UnknownSite};

@@ -6,10 +6,12 @@
 mod edits;
 mod prompt;
 mod session;
+mod vector_file;
 
 pub use edits::resolve_edits;
 pub use prompt::PromptError;
 pub use session::{LoadError, ModelFacts, Session};
+pub use vector_file::{ControlVectorFile, VectorAtLayer, VectorFileError};
 
 /// Tokens of context for all texts that are written side by side, where nothing else is asked for. SmolLM2's KV cache
 /// then takes 94 MB.

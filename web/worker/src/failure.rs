@@ -3,6 +3,7 @@
 use tiller_engine::{EngineError, GpuError};
 use tiller_experiment::{LoadError, PromptError};
 use tiller_hub::HubError;
+use tiller_interp::InterpError;
 use tiller_protocol::Failure;
 
 pub enum Stop {
@@ -39,11 +40,20 @@ impl From<EngineError> for Stop {
     }
 }
 
+impl From<InterpError> for Stop {
+    fn from(error: InterpError) -> Stop {
+        match error {
+            InterpError::Engine(error) => error.into(),
+            _ => Stop::failed("That did not work", error),
+        }
+    }
+}
+
 impl From<LoadError> for Stop {
     fn from(error: LoadError) -> Stop {
         match error {
             LoadError::Engine(error) => error.into(),
-            LoadError::File(_) | LoadError::Model(_) => Stop::failed("This model cannot be used", error),
+            LoadError::File(_) | LoadError::Tokenizer(_) | LoadError::Template(_) => Stop::failed("This model cannot be used", error),
         }
     }
 }

@@ -20,7 +20,7 @@ pub async fn run(request: Request, bench: &mut Bench, live: &Live) {
         Request::Write { run, .. } => write::run(bench, live, run).await,
         Request::Measure { run, .. } => measure::run(bench, live, run).await,
         Request::ExportVector { name, layers, .. } => files::export(bench, live, &name, &layers),
-        Request::ImportVector { bytes, .. } => files::import(bench, live, &bytes),
+        Request::ImportVector { bytes, .. } => files::import(bench, live, bytes).await,
         Request::ListCache => bench.cache.report().await.map(Event::Cache),
         Request::Delete { model } => bench.cache.delete(&model).await.map(Event::Cache),
         Request::Start { .. } | Request::SetStrength { .. } | Request::Cancel { .. } => return,

@@ -51,7 +51,7 @@ pub async fn run(bench: &mut Bench, live: &Live, model: ModelRef) -> Result<Even
 
     report(Stage::Compiling, 0, None, None);
     let session = session(bench)?;
-    warm_up(&mut session.engine, session.tokenizer.end_tokens(), live).await?;
+    warm_up(&mut session.engine, live).await?;
 
     let config = session.engine.config();
     let info = ModelInfo {
@@ -73,9 +73,9 @@ pub async fn run(bench: &mut Bench, live: &Live, model: ModelRef) -> Result<Even
 }
 
 /// Writes two tokens, so that shaders are compiled and memory is touched before the user waits for them.
-async fn warm_up(engine: &mut Engine, end_tokens: &[u32], live: &Live) -> Result<(), Stop> {
+async fn warm_up(engine: &mut Engine, live: &Live) -> Result<(), Stop> {
     let what = tiller_engine::Generation {
-        lanes: vec![tiller_engine::Lane { prompt: vec![end_tokens.first().copied().unwrap_or(0); 2], edits: Vec::new() }],
+        lanes: vec![tiller_engine::Lane { prompt: vec![0; 2], edits: Vec::new() }],
         edits: Vec::new(),
         sampling: Sampling::GREEDY,
         max_tokens: 2,

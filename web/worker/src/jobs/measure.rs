@@ -1,0 +1,34 @@
+//! What the edits do and what they cost, with random controls.
+
+use super::session;
+use crate::desk::Bench;
+use crate::failure::Stop;
+use crate::host::{self, Throttle};
+use crate::live::Live;
+use tiller_experiment::{PromptError, resolve_edits};
+use tiller_interp::evidence::{self, CONTROL_SEEDS, Measurement, NEUTRAL_TEXT};
+use tiller_protocol::{Controlled, Event, Evidence, Progress, RunSpec, Stage};
+
+pub async fn run(bench: &mut Bench, live: &Live, run: RunSpec) -> Result<Event, Stop> {
+    let session = session(bench)?;
+    let prompt = session.tokens(&run.prompt)?;
+    let edits = resolve_edits(&run.vectors, &run.edits)?;
+    let neutral = session.tokenizer.encode(NEUTRAL_TEXT, true, false).map_err(PromptError::from)?;
+    let what = Measurement { edits: &edits, prompt: &prompt, neutral: &neutral, seeds: &CONTROL_SEEDS };
+    let throttle = Throttle::new();
+    let on_progress = |done, total| {
+        if throttle.open() || done == total {
+            let progress = Progress { stage: Stage::Reading, done, total: Some(total), rate: None };
+            host::send(Event::Progress { job: live.job, progress });
+        }
+    };
+    let found = evidence::measure(&mut session.engine, &what, live, on_progress).await?;
+    let controlled = |c: evidence::Controlled| Controlled { value: c.value, random: c.random };
+    let evidence = Evidence {
+        shift: controlled(found.shift),
+        perplexity_plain: found.perplexity_plain,
+        perplexity: controlled(found.perplexity),
+        neutral_tokens: found.neutral_tokens as u32,
+    };
+    Ok(Event::Evidence { job: live.job, evidence })
+}

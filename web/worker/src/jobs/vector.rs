@@ -1,0 +1,59 @@
+//! Directions at every layer from contrasting pairs.
+
+use super::session;
+use crate::desk::Bench;
+use crate::failure::Stop;
+use crate::host::{self, Throttle};
+use crate::live::Live;
+use tiller_experiment::Session;
+use tiller_interp::steer::{MeanDifference, TokenPair, mean_difference};
+use tiller_protocol::{Directions, Event, LayerDirection, Progress, Separability, Stage};
+use tiller_recipe::{Direction, Pair};
+
+pub async fn build(bench: &mut Bench, live: &Live, pairs: &[Pair]) -> Result<Event, Stop> {
+    let session = session(bench)?;
+    let pairs = pairs.iter().map(|pair| token_pair(session, pair)).collect::<Result<Vec<_>, _>>()?;
+    let layers: Vec<u32> = (0..session.engine.config().layers).collect();
+    let throttle = Throttle::new();
+    let on_progress = |done, total| {
+        if throttle.open() || done == total {
+            let progress = Progress { stage: Stage::Reading, done, total: Some(total), rate: None };
+            host::send(Event::Progress { job: live.job, progress });
+        }
+    };
+    let found = mean_difference(&mut session.engine, &pairs, &layers, live, on_progress).await?;
+    Ok(Event::Directions { job: live.job, directions: directions(found)? })
+}
+
+/// The texts as the method reads them: raw, as the model's own tokenizer begins a text.
+fn token_pair(session: &Session, pair: &Pair) -> Result<TokenPair, Stop> {
+    let tokens = |text: &str| -> Result<Vec<u32>, Stop> {
+        let tokens = session.tokenizer.encode(text, true, false).map_err(tiller_experiment::PromptError::from)?;
+        match tokens.is_empty() {
+            true => Err(Stop::failed("A pair is incomplete", "one of its texts is empty: fill it in, or remove the pair")),
+            false => Ok(tokens),
+        }
+    };
+    Ok(TokenPair { positive: tokens(&pair.positive)?, negative: tokens(&pair.negative)? })
+}
+
+fn directions(found: MeanDifference) -> Result<Directions, Stop> {
+    let no_direction = || {
+        Stop::failed("The pairs hold no direction", "both sides read alike at some layer: make the texts of each pair differ")
+    };
+    let layer = |layer: tiller_interp::steer::LayerDirection| {
+        Ok(LayerDirection {
+            layer: layer.layer,
+            direction: Direction::along(&layer.difference).ok_or_else(no_direction)?,
+            norm: layer.norm,
+            typical_norm: layer.typical_norm,
+            separability: layer.separability.map(|s| Separability { d_prime: s.d_prime, accuracy: s.accuracy }),
+        })
+    };
+    Ok(Directions {
+        method: "mean-diff".into(),
+        suggested: found.suggested,
+        pairs: found.pairs as u32,
+        layers: found.layers.into_iter().map(layer).collect::<Result<_, Stop>>()?,
+    })
+}
