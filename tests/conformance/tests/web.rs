@@ -21,8 +21,10 @@ async fn every_kernel_compiles_in_every_format() {
 #[wasm_bindgen_test]
 async fn every_case_agrees_with_its_twin() {
     let gpu = Gpu::open().await.unwrap_or_else(|error| panic!("{error}"));
+    let cases = cases();
+    assert!(cases.len() > 70, "the registry has only {} cases", cases.len());
     let mut failed = Vec::new();
-    for case in cases() {
+    for case in cases {
         match case.run(&gpu).await {
             Ok(()) => console_log!("case {} ... ok", case.name),
             Err(what) => failed.push(format!("{}: {what}", case.name)),
