@@ -23,6 +23,16 @@ pub enum Width {
     Phone,
 }
 
+impl Width {
+    /// Columns and rows.
+    pub fn pixels(self) -> (u32, u32) {
+        match self {
+            Width::Wide => (1280, 900),
+            Width::Phone => (390, 844),
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Theme {
     Light,
@@ -70,11 +80,7 @@ impl Browser {
     }
 
     pub async fn show(&self, width: Width, theme: Theme) -> Result<()> {
-        let (columns, rows) = match width {
-            Width::Wide => (1280, 900),
-            Width::Phone => (390, 844),
-        };
-        self.resize(columns, rows, width).await?;
+        self.resize(width, width.pixels().1).await?;
         let scheme = match theme {
             Theme::Light => "light",
             Theme::Dark => "dark",
@@ -86,9 +92,10 @@ impl Browser {
 
     /// The page as tall as its content, saved as `{name}.png` among the artefacts.
     pub async fn screenshot(&self, name: &str, width: Width) -> Result<()> {
-        let script = "return [innerWidth, Math.max(innerHeight, document.documentElement.scrollHeight)]";
-        let (columns, rows): (u32, u32) = serde_json::from_value(self.client.execute(script, vec![]).await?)?;
-        self.resize(columns, rows.min(6000), width).await?;
+        const TALLEST: u64 = 6000;
+        let script = "return document.documentElement.scrollHeight";
+        let tall = self.client.execute(script, vec![]).await?.as_u64().context("a page has a height")?;
+        self.resize(width, width.pixels().1.max(tall.min(TALLEST) as u32)).await?;
         let image = self.client.screenshot().await?;
         let file = folders::artefacts()?.join(format!("{name}.png"));
         fs::write(&file, image).with_context(|| format!("cannot write {}", file.display()))
@@ -104,7 +111,8 @@ impl Browser {
         Ok(self.client.close().await?)
     }
 
-    async fn resize(&self, columns: u32, rows: u32, width: Width) -> Result<()> {
+    async fn resize(&self, width: Width, rows: u32) -> Result<()> {
+        let (columns, _) = width.pixels();
         let mobile = width == Width::Phone;
         let metrics = json!({ "width": columns, "height": rows, "deviceScaleFactor": 1, "mobile": mobile });
         self.devtools("Emulation.setDeviceMetricsOverride", metrics).await?;

@@ -41,9 +41,10 @@ pub async fn photograph(page: &Page<'_>, name: &str) -> Result<()> {
     for (width, width_name) in [(Width::Phone, "phone"), (Width::Wide, "wide")] {
         for (theme, theme_name) in [(Theme::Dark, "dark"), (Theme::Light, "light")] {
             page.browser.show(width, theme).await?;
-            let script = "return document.documentElement.scrollWidth - innerWidth";
-            let beyond = page.browser.client.execute(script, vec![]).await?.as_i64();
-            ensure!(beyond <= Some(0), "{name} is {beyond:?} pixels wider than a {width_name} screen");
+            let script = "return document.documentElement.scrollWidth";
+            let wide = page.browser.client.execute(script, vec![]).await?.as_u64();
+            let (columns, _) = width.pixels();
+            ensure!(wide <= Some(columns.into()), "{name} is {wide:?} pixels wide on a {width_name} of {columns}");
             page.browser.screenshot(&format!("{name}-{width_name}-{theme_name}"), width).await?;
         }
     }
