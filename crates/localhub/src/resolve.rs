@@ -1,0 +1,117 @@
+//! `/{owner}/{name}/resolve/{revision}/{path}`: where the hub gives a file, or says where it is.
+//!
+//! Large files are answered with a redirect to another address, as the hub sends people to its content network. The
+//! redirect, and only it, carries the size and checksum of what it leads to.
+
+use crate::address::encode_path;
+use crate::faults::Fault;
+use crate::missing::{Missing, unreadable};
+use crate::send::{Outgoing, send, set};
+use crate::server::Hub;
+use crate::shelf::{Entry, Identity, Revision};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use std::io;
+
+type Address = Path<(String, String, String, String)>;
+
+/// The hub's own address of a file.
+pub async fn resolve(State(hub): State<Hub>, method: Method, Path(at): Address, headers: HeaderMap) -> Response {
+    let (revision, entry, identity) = match find(&hub, at).await {
+        Ok(found) => found,
+        Err(answer) => return answer,
+    };
+    if let Some(status) = ordered_status(&hub, &method, &revision, &entry) {
+        return status;
+    }
+    let mut response = match &identity {
+        Identity::Git { .. } => answer_with_file(&hub, &method, &revision, &entry, &identity, &headers).await,
+        Identity::Lfs { .. } => {
+            let to = format!(
+                "{}/cdn/{}/{}/{}",
+                hub.origin(&headers),
+                encode_path(&revision.repo),
+                encode_path(&revision.commit),
+                encode_path(&entry.path)
+            );
+            let mut redirect = StatusCode::FOUND.into_response();
+            set(&mut redirect, header::LOCATION, &to);
+            set(&mut redirect, header::ACCEPT_RANGES, "bytes");
+            set(&mut redirect, HeaderName::from_static("x-linked-size"), &entry.size.to_string());
+            set(&mut redirect, HeaderName::from_static("x-linked-etag"), &identity.etag());
+            redirect
+        }
+    };
+    set(&mut response, HeaderName::from_static("x-repo-commit"), &revision.commit);
+    response
+}
+
+/// Where the redirects lead.
+pub async fn cdn(State(hub): State<Hub>, method: Method, Path(at): Address, headers: HeaderMap) -> Response {
+    match find(&hub, at).await {
+        Ok((revision, entry, identity)) => {
+            answer_with_file(&hub, &method, &revision, &entry, &identity, &headers).await
+        }
+        Err(answer) => answer,
+    }
+}
+
+async fn find(hub: &Hub, at: (String, String, String, String)) -> Result<(Revision, Entry, Identity), Response> {
+    let shelf = hub.shelf.clone();
+    let look = move || -> Result<_, Response> {
+        let (owner, name, revision, path) = at;
+        let revision = shelf.revision(&owner, &name, &revision).map_err(IntoResponse::into_response)?;
+        let entry = revision.entry(&path).map_err(IntoResponse::into_response)?;
+        let identity = entry.identity().map_err(|error| unreadable(io::Error::other(error)))?;
+        Ok((revision, entry, identity))
+    };
+    // The first look at a model hashes it.
+    tokio::task::spawn_blocking(look).await.unwrap_or_else(|panic| Err(unreadable(io::Error::other(panic))))
+}
+
+fn ordered_status(hub: &Hub, method: &Method, revision: &Revision, entry: &Entry) -> Option<Response> {
+    if method != Method::GET {
+        return None;
+    }
+    let struck = hub.faults.strike(&name_for_faults(revision, entry), |fault| matches!(fault, Fault::Status(_)));
+    let Some(Fault::Status(code)) = struck.first().copied() else { return None };
+    Some(match StatusCode::from_u16(code) {
+        Ok(StatusCode::NOT_FOUND) | Err(_) => Missing::Entry.into_response(),
+        Ok(status) => status.into_response(),
+    })
+}
+
+async fn answer_with_file(
+    hub: &Hub,
+    method: &Method,
+    revision: &Revision,
+    entry: &Entry,
+    identity: &Identity,
+    headers: &HeaderMap,
+) -> Response {
+    let faults = match *method {
+        Method::GET => hub.faults.strike(&name_for_faults(revision, entry), |fault| !matches!(fault, Fault::Status(_))),
+        _ => Vec::new(),
+    };
+    let outgoing = Outgoing {
+        path: entry.on_disk.clone(),
+        size: entry.size,
+        etag: identity.etag(),
+        content_type: content_type(identity),
+        faults,
+    };
+    send(outgoing, headers).await
+}
+
+/// The hub never sends a file under a type that a browser would run.
+fn content_type(identity: &Identity) -> &'static str {
+    match identity {
+        Identity::Git { .. } => "text/plain; charset=utf-8",
+        Identity::Lfs { .. } => "application/octet-stream",
+    }
+}
+
+fn name_for_faults(revision: &Revision, entry: &Entry) -> String {
+    format!("{}/{}/{}", revision.repo, revision.commit, entry.path)
+}
