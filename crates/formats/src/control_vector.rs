@@ -1,7 +1,7 @@
 //! Steering vectors as GGUF control vectors, the files that llama.cpp and repeng exchange.
 //!
-//! `general.architecture` is `controlvector`, and each block's direction is a one-dimensional tensor `direction.N`. What
-//! N means is not written in the file, and programs differ: repeng writes the block (from 0) at whose output the
+//! `general.architecture` is `controlvector`, and each block's direction is a one-dimensional tensor `direction.N`.
+//! What N means is not written in the file, and programs differ: repeng writes the block (from 0) at whose output the
 //! direction was read and is added; llama.cpp adds `direction.N` after block N as well, and refuses N = 0; but
 //! llama.cpp's own generator writes N + 1. Files written here follow repeng and say so; of others,
 //! [`ControlVector::numbering`] is unknown, and a person has to be asked.
@@ -30,8 +30,8 @@ pub struct ControlVector {
     /// By the number in the tensor's name; all `[d_model]` of one model.
     pub directions: BTreeMap<u32, Vec<f32>>,
     pub numbering: Numbering,
-    /// What else this program notes about a vector (the method, the typical norm of the stream at each block); every key
-    /// begins with `tiller.`.
+    /// What else this program notes about a vector (the method, the typical norm of the stream at each block); every
+    /// key begins with `tiller.`.
     pub notes: Metadata,
 }
 

@@ -68,7 +68,8 @@ pub enum GgufError {
     #[error("this GGUF file is big-endian, which no browser's machine can use: choose the little-endian file")]
     BigEndian,
     #[error(
-        "this is GGUF version {version}, but only versions 2 and 3 can be read: convert the model again with a current llama.cpp"
+        "this is GGUF version {version}, but only versions 2 and 3 can be read: convert the model again with a current \
+         llama.cpp"
     )]
     Version { version: u32 },
     #[error("the file ends at byte {len} where its header promises {promised}: download it again")]
@@ -85,7 +86,8 @@ pub enum GgufError {
     #[error("the file's metadata lacks \"{key}\": choose another conversion of the model")]
     MissingKey { key: String },
     #[error(
-        "the file's metadata gives {found} for \"{key}\" where {wanted} is needed: choose another conversion of the model"
+        "the file's metadata gives {found} for \"{key}\" where {wanted} is needed: choose another conversion of the \
+         model"
     )]
     WrongKind { key: String, wanted: &'static str, found: &'static str },
     #[error("the file has no tensor \"{name}\": choose another conversion of the model")]

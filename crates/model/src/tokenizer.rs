@@ -48,12 +48,13 @@ pub enum TokenizerError {
     #[error(transparent)]
     Gguf(#[from] GgufError),
     #[error(
-        "the model's tokenizer is of the kind \"{found}\", which is not supported: choose a model with one of the kinds \
-         gpt2, llama"
+        "the model's tokenizer is of the kind \"{found}\", which is not supported: choose a model with one of the \
+         kinds gpt2, llama"
     )]
     UnknownModel { found: String },
     #[error(
-        "the model's tokenizer splits text in the way \"{found}\", which is not supported: choose a model with one of {}",
+        "the model's tokenizer splits text in the way \"{found}\", which is not supported: choose a model with one \
+         of {}",
         split::names()
     )]
     UnknownSplit { found: String },
@@ -143,8 +144,8 @@ impl Tokenizer {
         Ok(())
     }
 
-    /// The bytes that a token stands for, which may be a part of a character. Special tokens are spelt out. Empty for an
-    /// id beyond the vocabulary.
+    /// The bytes that a token stands for, which may be a part of a character. Special tokens are spelt out. Empty for
+    /// an id beyond the vocabulary.
     pub fn token_bytes(&self, id: u32) -> Vec<u8> {
         let Some((text, kind)) = self.vocabulary.token(id) else { return Vec::new() };
         match (kind, self.flavour) {
@@ -160,8 +161,8 @@ impl Tokenizer {
         String::from_utf8_lossy(&self.token_bytes(id)).into_owned()
     }
 
-    /// The tokens' text, one after the other, special tokens spelt out. (A SentencePiece text begins with the space that
-    /// [`Tokenizer::encode`] put there.)
+    /// The tokens' text, one after the other, special tokens spelt out. (A SentencePiece text begins with the space
+    /// that [`Tokenizer::encode`] put there.)
     pub fn decode(&self, ids: &[u32]) -> String {
         let bytes: Vec<u8> = ids.iter().flat_map(|&id| self.token_bytes(id)).collect();
         String::from_utf8_lossy(&bytes).into_owned()
