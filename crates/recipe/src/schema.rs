@@ -117,8 +117,138 @@ pub enum RecipeError {
     Damaged(String),
     #[error("this link is too large ({0}): ask for the experiment as a file")]
     TooLarge(String),
-    #[error("this experiment was made by a newer version of Tiller (format {found}, this page reads up to {VERSION}): reload the page to get the new version")]
+    #[error(
+        "this experiment was made by a newer version of Tiller (format {found}, this page reads up to {VERSION}): reload the page to get the new version"
+    )]
     Newer { found: u32 },
     #[error("this experiment cannot be used: {0}")]
     Invalid(String),
+}
+
+/// The longest document, in bytes of JSON.
+pub(crate) const DOCUMENT_LIMIT: usize = 1 << 20;
+
+/// The most that a recipe may hold: enough for any experiment that a person reads, and little enough that no link can
+/// fill a tab's memory or keep it busy.
+mod limits {
+    pub const PAIRS: usize = 256;
+    pub const TURNS: usize = 64;
+    pub const VECTORS: usize = 16;
+    pub const EDITS: usize = 16;
+    pub const LISTED_POSITIONS: usize = 256;
+    pub const TEXT_CHARS: usize = 20_000;
+    pub const NAME_CHARS: usize = 200;
+    pub const LAYERS: u32 = 1024;
+    pub const MAX_TOKENS: u32 = 4096;
+    pub const STRENGTH: f32 = 100.0;
+    pub const TEMPERATURE: f32 = 10.0;
+}
+
+const ROLES: [&str; 3] = ["system", "user", "assistant"];
+
+impl Recipe {
+    /// The document as JSON, without line breaks. Errors when it is not valid.
+    pub fn to_json(&self) -> Result<String, RecipeError> {
+        self.validate()?;
+        serde_json::to_string(self).map_err(|error| RecipeError::Invalid(error.to_string()))
+    }
+
+    /// A valid recipe, or why the document is none. The version is looked at before anything else: a newer document may
+    /// differ in every other field.
+    pub fn from_json(json: &str) -> Result<Recipe, RecipeError> {
+        #[derive(Deserialize)]
+        struct Version {
+            tiller: u32,
+        }
+        if json.len() > DOCUMENT_LIMIT {
+            return Err(RecipeError::TooLarge(format!("{} bytes of at most {DOCUMENT_LIMIT}", json.len())));
+        }
+        let unreadable = |error: serde_json::Error| RecipeError::Invalid(error.to_string());
+        let Version { tiller: found } = serde_json::from_str(json).map_err(unreadable)?;
+        if found > VERSION {
+            return Err(RecipeError::Newer { found });
+        }
+        let recipe: Recipe = serde_json::from_str(json).map_err(unreadable)?;
+        recipe.validate()?;
+        Ok(recipe)
+    }
+
+    /// Checks every count, length and number against what a recipe may hold. Whether the model has the layers that are
+    /// named is only known once it is loaded.
+    pub fn validate(&self) -> Result<(), RecipeError> {
+        self.check().map_err(RecipeError::Invalid)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        within("version", self.tiller, 1..=VERSION)?;
+        self.model.validate().map_err(|error| error.to_string())?;
+        within("number of tokens", self.max_tokens, 1..=limits::MAX_TOKENS)?;
+        within("temperature", self.sampling.temperature, 0.0..=limits::TEMPERATURE)?;
+        within("top-p", self.sampling.top_p, 0.0..=1.0)?;
+        match &self.prompt {
+            Prompt::Text(text) => at_most("prompt", text.chars().count(), limits::TEXT_CHARS)?,
+            Prompt::Chat(turns) => {
+                at_most("turns", turns.len(), limits::TURNS)?;
+                turns.iter().try_for_each(Turn::check)?;
+            }
+        }
+        at_most("pairs", self.pairs.len(), limits::PAIRS)?;
+        for pair in &self.pairs {
+            at_most("text of a pair", pair.positive.chars().count(), limits::TEXT_CHARS)?;
+            at_most("text of a pair", pair.negative.chars().count(), limits::TEXT_CHARS)?;
+        }
+        at_most("vectors", self.vectors.len(), limits::VECTORS)?;
+        self.vectors.iter().try_for_each(Vector::check)?;
+        at_most("edits", self.edits.len(), limits::EDITS)?;
+        self.edits.iter().try_for_each(|edit| edit.check(self.vectors.len()))?;
+        at_most("name of the backend", self.backend.iter().map(String::len).sum(), limits::NAME_CHARS)
+    }
+}
+
+impl Turn {
+    fn check(&self) -> Result<(), String> {
+        if !ROLES.contains(&self.role.as_str()) {
+            return Err("a turn is by nobody: its role must be system, user or assistant".into());
+        }
+        at_most("text of a turn", self.content.chars().count(), limits::TEXT_CHARS)
+    }
+}
+
+impl Vector {
+    fn check(&self) -> Result<(), String> {
+        at_most("name of a vector", self.name.chars().count(), limits::NAME_CHARS)?;
+        at_most("method of a vector", self.method.chars().count(), limits::NAME_CHARS)?;
+        within("layer of a vector", self.layer, 0..=limits::LAYERS - 1)?;
+        within("length of a vector", self.norm, 0.0..=f32::MAX)?;
+        within("typical length at a vector's layer", self.typical_norm, 0.0..=f32::MAX)
+    }
+}
+
+impl Edit {
+    fn check(&self, vectors: usize) -> Result<(), String> {
+        if self.source.vector() >= vectors {
+            return Err(format!("an edit names vector {}, and there are {vectors}", self.source.vector()));
+        }
+        within("layer of an edit", self.site.layer().unwrap_or(0), 0..=limits::LAYERS - 1)?;
+        within("strength", self.strength, -limits::STRENGTH..=limits::STRENGTH)?;
+        match &self.positions {
+            Positions::Listed(listed) => at_most("positions of an edit", listed.len(), limits::LISTED_POSITIONS),
+            Positions::All | Positions::Prompt | Positions::Generated | Positions::Last => Ok(()),
+        }
+    }
+}
+
+fn at_most(what: &str, found: usize, limit: usize) -> Result<(), String> {
+    if found <= limit { Ok(()) } else { Err(format!("{what}: {found}, where at most {limit} are allowed")) }
+}
+
+/// NaN lies in no range, so what is no number is refused too.
+fn within<T>(what: &str, found: T, range: std::ops::RangeInclusive<T>) -> Result<(), String>
+where
+    T: PartialOrd + std::fmt::Display,
+{
+    if range.contains(&found) {
+        return Ok(());
+    }
+    Err(format!("the {what} is {found}, which is not between {} and {}", range.start(), range.end()))
 }
