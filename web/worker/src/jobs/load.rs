@@ -6,6 +6,7 @@ use crate::desk::Bench;
 use crate::failure::Stop;
 use crate::host::{self, Throttle};
 use crate::live::Live;
+use std::cell::Cell;
 use tiller_engine::{Engine, EngineError, Gpu};
 use tiller_experiment::{DEFAULT_CONTEXT, Session};
 use tiller_hub::Phase;
@@ -20,7 +21,7 @@ pub async fn run(bench: &mut Bench, live: &Live, model: ModelRef) -> Result<Even
 
     let throttle = Throttle::new();
     let mut phase_before = None;
-    let mut from_cache = true;
+    let from_cache = Cell::new(true);
     let on_transfer = |progress: tiller_hub::Progress| {
         let stage = match progress.phase {
             Phase::Connecting => Stage::Connecting,
@@ -29,7 +30,7 @@ pub async fn run(bench: &mut Bench, live: &Live, model: ModelRef) -> Result<Even
             Phase::Verifying => Stage::Verifying,
             Phase::Ready => return,
         };
-        from_cache &= stage != Stage::Downloading;
+        from_cache.set(from_cache.get() && stage != Stage::Downloading);
         if phase_before.replace(stage) != Some(stage) || throttle.open() {
             report(stage, progress.received, progress.total, Some(progress.bytes_per_s));
         }
@@ -67,7 +68,7 @@ pub async fn run(bench: &mut Bench, live: &Live, model: ModelRef) -> Result<Even
         has_chat_template: session.template.is_some(),
         device_bytes: session.engine.device_bytes(),
         seconds: host::seconds() - begun,
-        from_cache,
+        from_cache: from_cache.get(),
     };
     Ok(Event::Loaded { job: live.job, model: info })
 }

@@ -1,0 +1,6 @@
+//! Disk and a blocking HTTP client.
+
+mod disk;
+pub(crate) mod http;
+
+pub use disk::DiskStore;
