@@ -1,5 +1,7 @@
-// y[r, y_first + o] = W[o] . x[r], in tiles of 32 rows by 32 outputs by 32 columns, for steps of many rows.
-// Each of 64 threads owns 4 x 4 outputs, eight rows and eight outputs apart.
+// y[r, y_first + o] = W[o] . x[r] for steps of many rows: sixteen rows by sixteen outputs a workgroup.
+// Sixteen threads share the columns of four outputs, so that weights are decoded once for sixteen rows and go straight
+// from their buffer into the sums. The sums are written out one by one: an array of them would be indexed in memory
+// where a driver does not unroll loops. Rows that the step does not have are skipped.
 struct Dims {
     cols: u32,
     outputs: u32,
@@ -17,10 +19,57 @@ struct Dims {
 @group(0) @binding(5) var<storage, read> bias: array<f32>;
 @group(0) @binding(8) var<storage, read> quants: array<u32>;
 
-// Rows of eight vec4f and one of padding, so that neighbouring rows do not share a memory bank.
-const PITCH = 9u;
-var<workgroup> x_tile: array<vec4f, 288>;
-var<workgroup> w_tile: array<vec4f, 288>;
+// [row of four][slot of four][thread of sixteen], a component for each of a slot's four outputs
+var<workgroup> partial: array<vec4f, 256>;
+
+// Eight columns of four outputs.
+struct Block {
+    lo: mat4x4f,
+    hi: mat4x4f,
+}
+
+fn weight_block(output: u32, chunk: u32) -> Block {
+    let last = dims.outputs - 1u;
+    let a = weight_octet(min(output, last), chunk, dims.cols);
+    let b = weight_octet(min(output + 4u, last), chunk, dims.cols);
+    let c = weight_octet(min(output + 8u, last), chunk, dims.cols);
+    let d = weight_octet(min(output + 12u, last), chunk, dims.cols);
+    return Block(mat4x4f(a.lo, b.lo, c.lo, d.lo), mat4x4f(a.hi, b.hi, c.hi, d.hi));
+}
+
+// The products of a row's eight columns with four outputs.
+fn products(row: u32, chunk: u32, w: Block) -> vec4f {
+    let at = row * (dims.x_stride / 4u) + chunk * 2u;
+    let octet = within(Octet(x[at], x[at + 1u]), chunk * 8u, dims.cols);
+    return octet.lo * w.lo + octet.hi * w.hi;
+}
+
+// Adds up what the sixteen threads of each slot have for four rows, and stores it.
+fn finish(first_row: u32, first_output: u32, thread: u32, a: vec4f, b: vec4f, c: vec4f, d: vec4f) {
+    partial[thread] = a;
+    partial[64u + thread] = b;
+    partial[128u + thread] = c;
+    partial[192u + thread] = d;
+    workgroupBarrier();
+    let row = first_row + thread / 16u;
+    let output = first_output + thread % 16u;
+    if row < step.rows && output < dims.outputs {
+        let at = (thread / 16u) * 64u + (thread % 4u) * 16u;
+        var sum = 0.0;
+        for (var i = 0u; i < 16u; i++) {
+            sum += partial[at + i][(thread % 16u) / 4u];
+        }
+        if dims.biased == 1u {
+            sum += bias[dims.y_first + output];
+        }
+        let target_at = row * dims.y_stride + dims.y_first + output;
+        if dims.added == 1u {
+            sum += y[target_at];
+        }
+        y[target_at] = sum;
+    }
+    workgroupBarrier();
+}
 
 @compute @workgroup_size(64)
 fn main(
@@ -28,64 +77,63 @@ fn main(
     @builtin(num_workgroups) groups: vec3u,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let first_row = group.y * 32u;
-    let first_output = across(group, groups) * 32u;
-    if first_row >= step.rows || first_output >= dims.outputs {
+    let row = group.y * 16u;
+    let output = across(group, groups) * 16u;
+    if row >= step.rows || output >= dims.outputs {
         return;
     }
-    let row_slot = thread / 8u;
-    let output_slot = thread % 8u;
-    var sums = array<vec4f, 4>(vec4f(0.0), vec4f(0.0), vec4f(0.0), vec4f(0.0));
-    for (var tile = 0u; tile < dims.cols; tile += 32u) {
-        // 32 rows by four octets of each side: two octets of each a thread.
-        for (var i = 0u; i < 2u; i++) {
-            let line = thread / 4u + i * 16u;
-            let chunk = tile / 8u + thread % 4u;
-            var x_octet = Octet(vec4f(0.0), vec4f(0.0));
-            var w_octet = Octet(vec4f(0.0), vec4f(0.0));
-            if chunk * 8u < dims.cols {
-                if first_row + line < step.rows {
-                    let at = (first_row + line) * (dims.x_stride / 4u) + chunk * 2u;
-                    x_octet = within(Octet(x[at], x[at + 1u]), chunk * 8u, dims.cols);
-                }
-                if first_output + line < dims.outputs {
-                    w_octet = weight_octet(first_output + line, chunk, dims.cols);
-                }
-            }
-            let at = line * PITCH + (thread % 4u) * 2u;
-            x_tile[at] = x_octet.lo;
-            x_tile[at + 1u] = x_octet.hi;
-            w_tile[at] = w_octet.lo;
-            w_tile[at + 1u] = w_octet.hi;
+    let live = step.rows - row;
+    var sums_0 = vec4f(0.0);
+    var sums_1 = vec4f(0.0);
+    var sums_2 = vec4f(0.0);
+    var sums_3 = vec4f(0.0);
+    var sums_4 = vec4f(0.0);
+    var sums_5 = vec4f(0.0);
+    var sums_6 = vec4f(0.0);
+    var sums_7 = vec4f(0.0);
+    var sums_8 = vec4f(0.0);
+    var sums_9 = vec4f(0.0);
+    var sums_10 = vec4f(0.0);
+    var sums_11 = vec4f(0.0);
+    var sums_12 = vec4f(0.0);
+    var sums_13 = vec4f(0.0);
+    var sums_14 = vec4f(0.0);
+    var sums_15 = vec4f(0.0);
+    // Rows of a group of four that the step does not have read the last one it has, and are not stored.
+    let last = step.rows - 1u;
+    for (var chunk = thread % 16u; chunk * 8u < dims.cols; chunk += 16u) {
+        let w = weight_block(output + thread / 16u, chunk);
+        sums_0 += products(row, chunk, w);
+        sums_1 += products(min(row + 1u, last), chunk, w);
+        sums_2 += products(min(row + 2u, last), chunk, w);
+        sums_3 += products(min(row + 3u, last), chunk, w);
+        if live > 4u {
+            sums_4 += products(row + 4u, chunk, w);
+            sums_5 += products(min(row + 5u, last), chunk, w);
+            sums_6 += products(min(row + 6u, last), chunk, w);
+            sums_7 += products(min(row + 7u, last), chunk, w);
         }
-        workgroupBarrier();
-        for (var k = 0u; k < 8u; k++) {
-            let w_0 = w_tile[output_slot * PITCH + k];
-            let w_1 = w_tile[(output_slot + 8u) * PITCH + k];
-            let w_2 = w_tile[(output_slot + 16u) * PITCH + k];
-            let w_3 = w_tile[(output_slot + 24u) * PITCH + k];
-            for (var i = 0u; i < 4u; i++) {
-                let x_k = x_tile[(row_slot + i * 8u) * PITCH + k];
-                sums[i] += vec4f(dot(x_k, w_0), dot(x_k, w_1), dot(x_k, w_2), dot(x_k, w_3));
-            }
+        if live > 8u {
+            sums_8 += products(row + 8u, chunk, w);
+            sums_9 += products(min(row + 9u, last), chunk, w);
+            sums_10 += products(min(row + 10u, last), chunk, w);
+            sums_11 += products(min(row + 11u, last), chunk, w);
         }
-        workgroupBarrier();
+        if live > 12u {
+            sums_12 += products(row + 12u, chunk, w);
+            sums_13 += products(min(row + 13u, last), chunk, w);
+            sums_14 += products(min(row + 14u, last), chunk, w);
+            sums_15 += products(min(row + 15u, last), chunk, w);
+        }
     }
-    for (var i = 0u; i < 4u; i++) {
-        let row = first_row + row_slot + i * 8u;
-        for (var j = 0u; j < 4u; j++) {
-            let output = first_output + output_slot + j * 8u;
-            if row < step.rows && output < dims.outputs {
-                var sum = sums[i][j];
-                if dims.biased == 1u {
-                    sum += bias[dims.y_first + output];
-                }
-                let at = row * dims.y_stride + dims.y_first + output;
-                if dims.added == 1u {
-                    sum += y[at];
-                }
-                y[at] = sum;
-            }
-        }
+    finish(row, output, thread, sums_0, sums_1, sums_2, sums_3);
+    if live > 4u {
+        finish(row + 4u, output, thread, sums_4, sums_5, sums_6, sums_7);
+    }
+    if live > 8u {
+        finish(row + 8u, output, thread, sums_8, sums_9, sums_10, sums_11);
+    }
+    if live > 12u {
+        finish(row + 12u, output, thread, sums_12, sums_13, sums_14, sums_15);
     }
 }

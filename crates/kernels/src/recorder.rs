@@ -14,7 +14,7 @@ use crate::plan::{Bounds, Plan, Tapped};
 use crate::step::{ALTERNATIVES, EDIT_SLOTS, LANES, TapRows};
 use crate::vector::Vector;
 
-/// Rows up to which a step multiplies by GEMV; above, by tiles.
+/// Rows up to which a step multiplies by GEMV; more take the kernel that decodes weights once for many rows.
 const GEMV_ROWS: u32 = 4;
 
 /// The heads of an attention layer. `heads` is a multiple of `kv_heads`; `scale` multiplies the scores.
@@ -80,7 +80,7 @@ pub struct Recorder {
 
 impl Recorder {
     /// A plan for steps of up to `row_capacity` rows and as many picks, at most [`LANES`]. Up to four rows are
-    /// multiplied by GEMV, more in tiles; picked rows always by GEMV.
+    /// multiplied by GEMV, more by a kernel of its own; picked rows always by GEMV.
     pub fn new(gpu: &Gpu, row_capacity: u32) -> Recorder {
         let fault = (row_capacity == 0 || row_capacity > gpu.groups_limit())
             .then(|| GpuError::Validation(format!("a plan cannot have {row_capacity} rows")));
@@ -204,8 +204,8 @@ impl Recorder {
                     (Kernel::Gemv(matrix.quant()), Grid { across: shard.rows.div_ceil(8), along })
                 } else {
                     dims.extend(flags);
-                    let along = Along::Rows { per: 32 };
-                    (Kernel::Matmul(matrix.quant()), Grid { across: shard.rows.div_ceil(32), along })
+                    let along = Along::Rows { per: 16 };
+                    (Kernel::Matmul(matrix.quant()), Grid { across: shard.rows.div_ceil(16), along })
                 };
                 bound.extend([vector(bias), Bound::Memory(shard.quants.clone())]);
                 bound.extend(shard.scales.clone().map(Bound::Memory));

@@ -7,8 +7,8 @@ use tiller_kernels::{
 use crate::dequantise::Weights;
 
 /// Capacities of the two paths through the matrix kernels.
-pub const GEMV: u32 = 4;
-pub const TILED: u32 = 128;
+pub const FEW: u32 = 4;
+pub const MANY: u32 = 128;
 
 /// An error of the device as a case reports it.
 pub fn said(error: tiller_kernels::GpuError) -> String {

@@ -3,7 +3,7 @@
 use tiller_kernels::{Gpu, Heads, KvCache, Rope, Row};
 
 use crate::numbers::{F32_SUMS, Numbers, agree};
-use crate::run::{GEMV, TILED, recorded, said, tapped, vector};
+use crate::run::{FEW, MANY, recorded, said, tapped, vector};
 use crate::{Case, Outcome, twin};
 
 /// Heads, key heads, head dimension, rotated dimensions, interleaved pairs.
@@ -71,7 +71,7 @@ async fn ragged(gpu: Gpu, (heads, kv_heads, head_dim, dims, interleaved): Shape)
             recorder.attention(&q, &cache, layer, &shape)
         })
     };
-    for (capacity, rows) in [(TILED, &first_step), (GEMV, &second_step)] {
+    for (capacity, rows) in [(MANY, &first_step), (FEW, &second_step)] {
         let got = tapped(&plan(capacity)?, rows, &[], &[]).await?;
         let mut wanted = Vec::new();
         for row in rows {
@@ -123,7 +123,7 @@ async fn far(gpu: Gpu) -> Outcome {
     let cache = KvCache::new(&gpu, 1, rows, head_dim).map_err(said)?;
     let width = 3 * head_dim as usize;
     let qkv = Numbers::new(10).vector(4 * width);
-    let plan = recorded(&gpu, GEMV, &qkv, width, |recorder, x| recorder.rope_append(x, &rope, &cache, 0, &shape))?;
+    let plan = recorded(&gpu, FEW, &qkv, width, |recorder, x| recorder.rope_append(x, &rope, &cache, 0, &shape))?;
     let positions = [1, 1_000, 8_191, 39_999];
     let step: Vec<Row> =
         (0..4).map(|at| Row { token: at, position: positions[at as usize], ..Row::default() }).collect();

@@ -3,12 +3,12 @@
 use tiller_kernels::{Draw, Gpu, Pick, Recorder, Row, Step, TapRows, Want};
 
 use crate::numbers::{F32_SUMS, Numbers, agree};
-use crate::run::{GEMV, TILED, floats, one_sequence, replay, said, vector};
+use crate::run::{FEW, MANY, floats, one_sequence, replay, said, vector};
 use crate::{Case, Outcome};
 
 pub fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for capacity in [GEMV, TILED] {
+    for capacity in [FEW, MANY] {
         cases.push(Case::new(format!("edits and taps, capacity {capacity}"), move |gpu| edited(gpu, capacity)));
     }
     cases

@@ -3,7 +3,7 @@
 use tiller_kernels::Gpu;
 
 use crate::numbers::{F32_SUMS, Numbers, agree};
-use crate::run::{GEMV, TILED, floats, one_sequence, recorded, tapped};
+use crate::run::{FEW, MANY, floats, one_sequence, recorded, tapped};
 use crate::{Case, Outcome, twin};
 
 pub fn cases() -> Vec<Case> {
@@ -13,7 +13,7 @@ pub fn cases() -> Vec<Case> {
 async fn swiglu(gpu: Gpu) -> Outcome {
     let mut numbers = Numbers::new(7);
     for width in [1, 3, 63, 65, 577] {
-        for (capacity, rows) in [(GEMV, 3), (TILED, 65)] {
+        for (capacity, rows) in [(FEW, 3), (MANY, 65)] {
             let x: Vec<f32> = numbers.vector(rows * 2 * width).into_iter().map(|x| 8.0 * x).collect();
             let plan = recorded(&gpu, capacity, &x, 2 * width, |recorder, x| recorder.swiglu(&x))?;
             let got = tapped(&plan, &one_sequence(rows), &[], &[]).await?;
@@ -27,7 +27,7 @@ async fn swiglu(gpu: Gpu) -> Outcome {
 /// Gates so large that a careless exponential overflows.
 async fn extremes(gpu: Gpu) -> Outcome {
     let x = [-3000.0, -100.0, -20.0, 0.0, 20.0, 100.0, 3000.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0];
-    let plan = recorded(&gpu, GEMV, &x, 14, |recorder, x| recorder.swiglu(&x))?;
+    let plan = recorded(&gpu, FEW, &x, 14, |recorder, x| recorder.swiglu(&x))?;
     let got = tapped(&plan, &one_sequence(1), &[], &[]).await?;
     let wanted = twin::swiglu(&twin::wide(&x), 7);
     got.iter().zip(wanted).try_for_each(|(&got, wanted)| agree(&[got, 1.0], &[wanted, 1.0], 2, F32_SUMS))
@@ -39,7 +39,7 @@ async fn add(gpu: Gpu) -> Outcome {
         let rows = 4;
         let (x, other) = (numbers.vector(rows * width), numbers.vector(rows * width));
         let table = floats(&gpu, &other, width)?;
-        let plan = recorded(&gpu, TILED, &x, width, |recorder, x| {
+        let plan = recorded(&gpu, MANY, &x, width, |recorder, x| {
             let a = recorder.embed(&table);
             recorder.add(&a, x)
         })?;

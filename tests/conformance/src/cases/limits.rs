@@ -4,7 +4,7 @@ use tiller_kernels::{Gpu, GpuError, KvCache, Matrix, Quant, Recorder, TapRows};
 
 use crate::dequantise::random;
 use crate::numbers::{F32_SUMS, Numbers, agree};
-use crate::run::{GEMV, TILED, floats, matrix, one_sequence, recorded, said, tapped};
+use crate::run::{FEW, MANY, floats, matrix, one_sequence, recorded, said, tapped};
 use crate::{Case, Outcome, twin};
 
 pub fn cases() -> Vec<Case> {
@@ -12,7 +12,7 @@ pub fn cases() -> Vec<Case> {
         Case::new("more workgroups than one dimension holds", wide_grid),
         Case::new("what exceeds a binding is refused", too_large),
     ];
-    for capacity in [GEMV, TILED] {
+    for capacity in [FEW, MANY] {
         cases
             .push(Case::new(format!("a matrix in many parts, capacity {capacity}"), move |gpu| sharded(gpu, capacity)));
     }
@@ -54,7 +54,7 @@ async fn wide_grid(gpu: Gpu) -> Outcome {
     let x = numbers.vector(2 * cols);
     let weights = numbers.vector(outputs * cols);
     let w = floats(&gpu, &weights, cols)?;
-    let plan = recorded(&gpu, GEMV, &x, cols, |recorder, x| recorder.linear(&x, &[w], None, None))?;
+    let plan = recorded(&gpu, FEW, &x, cols, |recorder, x| recorder.linear(&x, &[w], None, None))?;
     let got = tapped(&plan, &one_sequence(2), &[], &[]).await?;
     agree(&got, &twin::linear(&twin::wide(&x), &weights, cols), outputs, F32_SUMS)
 }

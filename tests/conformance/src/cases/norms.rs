@@ -3,14 +3,14 @@
 use tiller_kernels::Gpu;
 
 use crate::numbers::{F32_SUMS, Numbers, agree};
-use crate::run::{GEMV, TILED, floats, one_sequence, recorded, tapped, vector};
+use crate::run::{FEW, MANY, floats, one_sequence, recorded, tapped, vector};
 use crate::{Case, Outcome, twin};
 
 const EPSILON: f32 = 1e-5;
 
 pub fn cases() -> Vec<Case> {
     let mut cases = vec![Case::new("rms_norm", alone)];
-    for capacity in [GEMV, TILED] {
+    for capacity in [FEW, MANY] {
         cases.push(Case::new(format!("rms_norm in linear, capacity {capacity}"), move |gpu| folded(gpu, capacity)));
     }
     cases
@@ -19,7 +19,7 @@ pub fn cases() -> Vec<Case> {
 async fn alone(gpu: Gpu) -> Outcome {
     let mut numbers = Numbers::new(5);
     for width in [1, 3, 63, 65, 577] {
-        for (capacity, rows) in [(GEMV, 4), (TILED, 65)] {
+        for (capacity, rows) in [(FEW, 4), (MANY, 65)] {
             // Rows of very different sizes.
             let mut x = numbers.vector(rows * width);
             x.chunks_mut(width)

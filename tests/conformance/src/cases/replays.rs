@@ -3,7 +3,7 @@
 use tiller_kernels::{Draw, Gpu, GpuError, LANE_BIT, LANES, Pick, Quant, Recorder, Row, Step, TapRows, Want};
 
 use crate::numbers::Numbers;
-use crate::run::{GEMV, TILED, floats, one_sequence, said, vector};
+use crate::run::{FEW, MANY, floats, one_sequence, said, vector};
 use crate::{Case, Outcome};
 
 pub fn cases() -> Vec<Case> {
@@ -25,7 +25,7 @@ async fn chained(gpu: Gpu) -> Outcome {
     };
     let table = floats(&gpu, &one_hot(|token| token), tokens as usize)?;
     let successor = floats(&gpu, &one_hot(|token| (token * 7 + 3) % 65), tokens as usize)?;
-    let mut recorder = Recorder::new(&gpu, GEMV);
+    let mut recorder = Recorder::new(&gpu, FEW);
     let x = recorder.embed(&table);
     let logits = recorder.linear(&x, &[successor], None, None);
     recorder.sample(&logits, false);
@@ -61,7 +61,7 @@ async fn chained(gpu: Gpu) -> Outcome {
 
 async fn refused(gpu: Gpu) -> Outcome {
     let table = floats(&gpu, &Numbers::new(15).vector(30), 3)?;
-    let mut recorder = Recorder::new(&gpu, GEMV);
+    let mut recorder = Recorder::new(&gpu, FEW);
     let x = recorder.embed(&table);
     recorder.tap(&x, TapRows::All);
     drop(x);
@@ -122,7 +122,7 @@ async fn unfit(gpu: Gpu) -> Outcome {
         ),
     ];
     for (what, record) in bad {
-        let mut recorder = Recorder::new(&gpu, TILED);
+        let mut recorder = Recorder::new(&gpu, MANY);
         record(&mut recorder);
         if !matches!(recorder.finish(), Err(GpuError::Validation(_))) {
             return Err(format!("{what}: accepted"));
@@ -143,7 +143,7 @@ async fn unfit(gpu: Gpu) -> Outcome {
 async fn counted(gpu: Gpu) -> Outcome {
     let table = floats(&gpu, &Numbers::new(17).vector(30), 3)?;
     let before = gpu.allocated_bytes();
-    let mut recorder = Recorder::new(&gpu, GEMV);
+    let mut recorder = Recorder::new(&gpu, FEW);
     let x = recorder.embed(&table);
     let logits = recorder.linear(&x, std::slice::from_ref(&table), None, None);
     recorder.sample(&logits, false);

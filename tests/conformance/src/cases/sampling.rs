@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tiller_kernels::{ALTERNATIVES, Draw, Drawn, Gpu, LANES, Pick, Plan, Recorder, Step, Want, draw};
 
 use crate::numbers::Numbers;
-use crate::run::{GEMV, TILED, floats, one_sequence, replay, said};
+use crate::run::{FEW, MANY, floats, one_sequence, replay, said};
 use crate::{Case, Outcome};
 
 /// Log probabilities are differences of numbers around 10 in f32, less the logarithm of a sum of up to 49,152 terms.
@@ -48,7 +48,7 @@ async fn greedy(gpu: Gpu) -> Outcome {
     for tokens in [1, 3, 63, 65, 577, 49_152] {
         let logits = spread(&mut numbers, 3 * tokens);
         for pick_first in [false, true] {
-            let plan = plan(&gpu, GEMV, &logits, tokens, pick_first)?;
+            let plan = plan(&gpu, FEW, &logits, tokens, pick_first)?;
             let picks = [2, 0].map(|row| Pick { row, lane: row, draw: 0 });
             let got = drawn(&plan, 3, &picks, Draw::GREEDY).await?;
             for (pick, got) in picks.iter().zip(got) {
@@ -88,7 +88,7 @@ async fn ties(gpu: Gpu) -> Outcome {
     for (token, logit) in [(299, -0.0), (300, 0.0), (500, 0.0), (511, -0.0)] {
         logits[token] = logit;
     }
-    let plan = plan(&gpu, GEMV, &logits, tokens, false)?;
+    let plan = plan(&gpu, FEW, &logits, tokens, false)?;
     let got = drawn(&plan, 1, &[Pick::default()], Draw::GREEDY).await?;
     let first_five: Vec<u32> = got[0].alternatives.iter().take(5).map(|&(token, _)| token).collect();
     if got[0].token == 299 && first_five == [299, 300, 500, 511, 0] {
@@ -104,7 +104,7 @@ async fn draws(gpu: Gpu) -> Outcome {
     let mut numbers = Numbers::new(13);
     for tokens in [1, 3, 63, 65, 577, 49_152] {
         let logits = spread(&mut numbers, 3 * tokens);
-        let plan = plan(&gpu, GEMV, &logits, tokens, true)?;
+        let plan = plan(&gpu, FEW, &logits, tokens, true)?;
         for (index, (temperature, top_k, top_p)) in
             [(1.0, 0, 1.0), (0.7, 0, 0.9), (1.3, 5, 1.0), (0.9, 40, 0.95), (2.0, 1, 1.0), (0.3, 0, 0.0), (1.0, 3, 0.5)]
                 .into_iter()
@@ -128,7 +128,7 @@ async fn draws(gpu: Gpu) -> Outcome {
 async fn sets(gpu: Gpu) -> Outcome {
     // Ties at the edge of top-k: 4 and 7. Probabilities that no share below falls on.
     let logits = [0.3f32, 1.1, 0.9, -0.4, 0.7, 1.4, -2.0, 0.7, 0.1, -0.9, 0.5, 1.0];
-    let plan = plan(&gpu, TILED, &logits.repeat(LANES as usize), logits.len(), true)?;
+    let plan = plan(&gpu, MANY, &logits.repeat(LANES as usize), logits.len(), true)?;
     for (temperature, top_k, top_p) in [
         (1.0, 0, 1.0),
         (1.0, 5, 1.0),
@@ -170,7 +170,7 @@ fn kept(logits: &[f32], temperature: f32, top_k: usize, top_p: f32) -> BTreeSet<
 async fn shared_noise(gpu: Gpu) -> Outcome {
     let tokens = 577;
     let logits = spread(&mut Numbers::new(14), tokens).repeat(3);
-    let plan = plan(&gpu, GEMV, &logits, tokens, false)?;
+    let plan = plan(&gpu, FEW, &logits, tokens, false)?;
     let sampling = Draw { temperature: 1.5, top_k: 0, top_p: 1.0, seed: 11 };
     let mut seen = BTreeSet::new();
     for round in 0..20 {

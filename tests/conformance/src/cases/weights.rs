@@ -1,22 +1,22 @@
-//! Reading weights: embedding, GEMV and tiled products, in every format.
+//! Reading weights: embedding, and products for few rows and for many, in every format.
 
 use tiller_kernels::{Gpu, Quant};
 
 use crate::dequantise::{random, widths};
 use crate::numbers::{F32_SUMS, Numbers, agree, agree_on_scale};
-use crate::run::{GEMV, TILED, floats, matrix, one_sequence, recorded, said, tapped, vector};
+use crate::run::{FEW, MANY, floats, matrix, one_sequence, recorded, said, tapped, vector};
 use crate::{Case, Outcome, twin};
 
 pub fn cases() -> Vec<Case> {
     let each = |quant: Quant| {
         [
             Case::new(format!("embed {quant:?}"), move |gpu| embed(gpu, quant)),
-            Case::new(format!("gemv {quant:?}"), move |gpu| products(gpu, quant, GEMV, &[1, 2, 3, 4])),
-            Case::new(format!("matmul {quant:?}"), move |gpu| products(gpu, quant, TILED, &[1, 5, 33, 65])),
+            Case::new(format!("gemv {quant:?}"), move |gpu| products(gpu, quant, FEW, &[1, 2, 3, 4])),
+            Case::new(format!("matmul {quant:?}"), move |gpu| products(gpu, quant, MANY, &[1, 5, 11, 33, 63, 65])),
         ]
     };
     let mut cases: Vec<Case> = Quant::ALL.into_iter().flat_map(each).collect();
-    for capacity in [GEMV, TILED] {
+    for capacity in [FEW, MANY] {
         cases.push(Case::new(format!("matrices side by side, capacity {capacity}"), move |gpu| {
             side_by_side(gpu, capacity)
         }));
@@ -32,7 +32,7 @@ async fn embed(gpu: Gpu, quant: Quant) -> Outcome {
         let tokens = 65;
         let weights = random(quant, tokens, cols, &mut numbers)?;
         let table = matrix(&gpu, quant, &weights, cols)?;
-        for capacity in [GEMV, TILED] {
+        for capacity in [FEW, MANY] {
             let count = tokens.min(capacity as usize);
             let mut recorder = tiller_kernels::Recorder::new(&gpu, capacity);
             let y = recorder.embed(&table);
