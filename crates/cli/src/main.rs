@@ -1,1 +1,76 @@
-fn main() {}
+//! The native program: the same engine as the page's, headless.
+//!
+//! A command is one file in `commands`; the flags that several share, and what they stand for, lie in files of their
+//! own. Results go to stdout, everything else to stderr. An error is one sentence that says what to do.
+
+mod commands;
+mod device;
+mod loaded;
+mod model_file;
+mod output;
+mod peak_memory;
+mod prompt_flags;
+mod recipe_file;
+mod sampling_flags;
+mod steering_flags;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+use commands::{bench, capture, generate, run, vector};
+use std::error::Error;
+use std::process::ExitCode;
+
+/// Read and change what happens inside a language model.
+#[derive(Parser)]
+#[command(name = "tiller", version)]
+struct Tiller {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Continue a text, steered or not.
+    Generate(generate::Flags),
+    /// Write a text's activations to a safetensors file.
+    Capture(capture::Flags),
+    /// Make steering vectors from contrasting pairs of texts.
+    Vector(vector::Flags),
+    /// Run a shared experiment, plain and steered side by side.
+    Run(run::Flags),
+    /// Measure loading, reading and writing.
+    Bench(bench::Flags),
+}
+
+fn main() -> ExitCode {
+    let tiller = match Tiller::try_parse() {
+        Ok(tiller) => tiller,
+        Err(error) => return misused(&error),
+    };
+    let done = match tiller.command {
+        Command::Generate(flags) => pollster::block_on(generate::run(flags)),
+        Command::Capture(flags) => pollster::block_on(capture::run(flags)),
+        Command::Vector(flags) => pollster::block_on(vector::run(flags)),
+        Command::Run(flags) => pollster::block_on(run::run(flags)),
+        Command::Bench(flags) => pollster::block_on(bench::run(flags)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tiller: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Flags that cannot be understood, or a wish for help. Where one of our own types refused a value it says why in a
+/// sentence, which is clearer alone than in clap's frame.
+fn misused(error: &clap::Error) -> ExitCode {
+    match error.source().filter(|_| error.kind() == ErrorKind::ValueValidation) {
+        Some(reason) => {
+            eprintln!("tiller: {reason}");
+            ExitCode::FAILURE
+        }
+        None => error.exit(),
+    }
+}

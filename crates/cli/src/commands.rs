@@ -1,0 +1,7 @@
+//! The commands, one file each.
+
+pub mod bench;
+pub mod capture;
+pub mod generate;
+pub mod run;
+pub mod vector;

