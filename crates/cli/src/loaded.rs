@@ -1,12 +1,11 @@
 //! The flags that name a model and where it runs, and loading it.
 
 use crate::device::{self, Backend};
-use crate::model_file::{self, ModelSource};
+use crate::model_file::ModelSource;
 use anyhow::Context;
 use clap::Args;
 use std::time::Instant;
 use tiller_experiment::{DEFAULT_CONTEXT, Session};
-use tiller_formats::FileSource;
 
 /// Where a model runs.
 #[derive(Args, Clone, Copy, Debug)]
@@ -31,14 +30,12 @@ pub struct Loaded {
 impl DeviceFlags {
     /// Fetches the model's file where it is not on this machine, and loads it.
     pub async fn load(self, model: &ModelSource) -> anyhow::Result<Loaded> {
-        let path = model_file::find(model).await?;
+        let source = model.open().await?;
         let begun = Instant::now();
-        let source = FileSource::open(&path).with_context(|| format!("{} could not be read", path.display()))?;
         let gpu = device::open(self.backend).await?;
-        let session = Session::load(&source, gpu, self.context, &(), |_, _| {})
-            .await
-            .with_context(|| format!("{} could not be loaded", path.display()))?;
-        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let file = model.file_name();
+        let loading = Session::load(&source, gpu, self.context, &(), |_, _| {});
+        let session = loading.await.with_context(|| format!("{file} could not be loaded"))?;
         Ok(Loaded { session, file, load_seconds: begun.elapsed().as_secs_f64() })
     }
 }

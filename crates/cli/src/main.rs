@@ -13,6 +13,7 @@ mod prompt_flags;
 mod recipe_file;
 mod sampling_flags;
 mod steering_flags;
+mod transfer_meter;
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};

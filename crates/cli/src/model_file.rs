@@ -1,8 +1,11 @@
-//! From `--model` to a file on this machine.
+//! From `--model` to a file on this machine. `TILLER_HUB` names another hub than the public one.
 
+use crate::transfer_meter::TransferMeter;
 use anyhow::{Context, bail};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use tiller_formats::FileSource;
+use tiller_hub::{Cancel, DiskStore, Hub, obtain};
 use tiller_model::{ModelRef, catalogue};
 
 /// What `--model` names.
@@ -32,21 +35,40 @@ impl FromStr for ModelSource {
     }
 }
 
-/// The model's file on this machine.
-pub async fn find(model: &ModelSource) -> anyhow::Result<PathBuf> {
-    match model {
-        ModelSource::File(path) => Ok(path.clone()),
-        ModelSource::Hub(model) => {
-            let path = cache()?.join(&model.repo).join(&model.revision).join(&model.file);
-            if path.is_file() { Ok(path) } else { bail!("{} is not there: run `cargo xtask setup`", path.display()) }
+impl ModelSource {
+    /// The model's file, opened; fetched from the hub first where it is not on this machine.
+    pub async fn open(&self) -> anyhow::Result<FileSource> {
+        match self {
+            ModelSource::File(path) => {
+                FileSource::open(path).with_context(|| format!("{} could not be read", path.display()))
+            }
+            ModelSource::Hub(model) => {
+                let hub = Hub::new(std::env::var("TILLER_HUB").unwrap_or_default());
+                let store = DiskStore::new(cache()?);
+                let mut meter = TransferMeter::new(&model.file);
+                let file = obtain(&hub, &store, model, &Cancel::new(), |progress| meter.show(progress)).await;
+                meter.end();
+                file.with_context(|| format!("{} of {} could not be fetched", model.file, model.repo))
+            }
+        }
+    }
+
+    /// The name of the model's file.
+    pub fn file_name(&self) -> String {
+        match self {
+            ModelSource::File(path) => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            ModelSource::Hub(model) => model.file.rsplit('/').next().unwrap_or_default().to_string(),
         }
     }
 }
 
+/// Where files of the hub are kept: `TILLER_HUB_CACHE`, or `hub` in `TILLER_CACHE`, or `~/.cache/tiller/hub`.
 fn cache() -> anyhow::Result<PathBuf> {
-    let cache = std::env::var_os("TILLER_CACHE").map(PathBuf::from);
-    let cache = cache.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache/tiller")));
-    Ok(cache.context("neither TILLER_CACHE nor HOME is set: set one of them to a folder for models")?.join("hub"))
+    let folder = |variable: &str| std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let found = folder("TILLER_HUB_CACHE")
+        .or_else(|| Some(folder("TILLER_CACHE")?.join("hub")))
+        .or_else(|| Some(folder("HOME").or_else(|| folder("USERPROFILE"))?.join(".cache/tiller/hub")));
+    found.context("there is no place to keep models: set TILLER_CACHE to a folder")
 }
 
 /// `owner/name[@revision][/file.gguf]`; `None` where it looks like a path rather.

@@ -1,0 +1,342 @@
+//! The program as a person or a script runs it: SmolLM2-135M-Instruct on the CPU backend.
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use tempfile::TempDir;
+use tiller_experiment::{ControlVectorFile, VectorAtLayer};
+use tiller_model::{ModelRef, catalogue};
+use tiller_recipe::{Direction, Edit, Prompt, Recipe, Source, VERSION, Vector, View, to_fragment};
+
+const CAPITAL: &str = "The capital of France is";
+const CAPITAL_TOKENS: [u64; 5] = [504, 3575, 282, 4649, 314];
+
+fn smollm() -> ModelRef {
+    catalogue().remove(0).model
+}
+
+/// The model's file in the cache that the set-up fills.
+fn model() -> PathBuf {
+    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let cache = variable("TILLER_HUB_CACHE")
+        .or_else(|| Some(variable("TILLER_CACHE")?.join("hub")))
+        .or_else(|| Some(variable("HOME")?.join(".cache/tiller/hub")))
+        .expect("TILLER_HUB_CACHE, TILLER_CACHE or HOME is set");
+    let ModelRef { repo, revision, file, .. } = smollm();
+    let path = cache.join(repo).join(revision).join(file);
+    assert!(path.is_file(), "{} is missing: run `cargo xtask setup` first", path.display());
+    path
+}
+
+fn tiller(args: &[&str]) -> Output {
+    // No test may reach the network.
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tiller"));
+    command.args(args).env("TILLER_HUB", "http://127.0.0.1:9").output().expect("the program runs")
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("the path is text")
+}
+
+/// Runs `command` with the model on the CPU, and returns what it prints.
+fn on_cpu(command: &str, args: &[&str]) -> String {
+    let model = model();
+    let output = tiller(&[&[command, "--model", text(&model), "--backend", "cpu"], args].concat());
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("the output is text")
+}
+
+fn json(printed: &str) -> Value {
+    serde_json::from_str(printed).unwrap_or_else(|error| panic!("{error}: {printed}"))
+}
+
+/// The one sentence with which the program refuses.
+fn refusal(args: &[&str]) -> String {
+    let output = tiller(args);
+    assert!(!output.status.success(), "{args:?} succeeded");
+    assert!(output.stdout.is_empty(), "{args:?} printed {}", String::from_utf8_lossy(&output.stdout));
+    let message = String::from_utf8(output.stderr).expect("the message is text");
+    assert_eq!(message.trim_end().lines().count(), 1, "{message}");
+    message
+}
+
+/// A control vector with one direction, `[width]`, for layer 3.
+fn vector_file(folder: &TempDir, width: usize) -> PathBuf {
+    let direction: Vec<f32> = (0..width).map(|i| (i as f32).sin()).collect();
+    let layer = VectorAtLayer { layer: 3, direction, norm: 10.0, typical_norm: 100.0 };
+    let file = ControlVectorFile { method: "mean-diff".into(), layers: vec![layer] };
+    let path = folder.path().join(format!("{width}.gguf"));
+    std::fs::write(&path, file.to_bytes("llama").unwrap()).unwrap();
+    path
+}
+
+#[test]
+fn generate_continues_a_text_greedily() {
+    let found = json(&on_cpu("generate", &["--prompt", CAPITAL, "--max-tokens", "4", "--json"]));
+    assert_eq!(found["prompt_tokens"], Value::from(CAPITAL_TOKENS.to_vec()));
+    assert!(found["text"].as_str().unwrap().starts_with(" Paris"), "{found}");
+    assert_eq!(found["tokens"].as_array().unwrap().len(), 4);
+    assert_eq!(found["backend"], "cpu");
+    assert!(found["adapter"].is_string());
+    assert_eq!(found.as_object().unwrap().len(), 5, "the fields are what scripts rely on: {found}");
+
+    // Streamed, and from token ids, it is the same text.
+    let streamed = on_cpu("generate", &["--prompt", CAPITAL, "--max-tokens", "4"]);
+    assert_eq!(streamed.strip_suffix('\n').unwrap(), found["text"].as_str().unwrap());
+    let from_ids = on_cpu("generate", &["--tokens", "504,3575,282,4649,314", "--max-tokens", "4", "--json"]);
+    assert_eq!(json(&from_ids), found);
+}
+
+#[test]
+fn a_seed_draws_the_same_again_and_another_seed_does_not() {
+    let drawn = |seed: &str| {
+        let flags =
+            ["--prompt", "Once upon a time", "--max-tokens", "8", "--temperature", "1", "--seed", seed, "--json"];
+        json(&on_cpu("generate", &flags))["tokens"].clone()
+    };
+    let first = drawn("1");
+    assert_eq!(first, drawn("1"));
+    assert_ne!(first, drawn("2"));
+}
+
+#[test]
+fn chat_puts_the_text_into_the_models_template() {
+    let flags = ["--prompt", "Name a colour.", "--chat", "--max-tokens", "1", "--json"];
+    let found = json(&on_cpu("generate", &flags));
+    // <|im_start|> begins every message of this model, <|im_start|>assistant\n the one it is to write.
+    let tokens = found["prompt_tokens"].as_array().unwrap();
+    assert_eq!(tokens.first(), Some(&Value::from(1)));
+    assert!(tokens.iter().filter(|&token| *token == 1).count() >= 2, "{found}");
+}
+
+#[test]
+fn a_model_of_the_cache_goes_by_its_repositorys_name() {
+    model();
+    let repo = smollm().repo;
+    let output =
+        tiller(&["generate", "--model", &repo, "--backend", "cpu", "--tokens", "504", "--max-tokens", "1", "--json"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn capture_writes_a_tensor_for_each_site() {
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("acts.safetensors");
+    let sites = "logits,blocks.0.hook_resid_post,hook_embed,blocks.29.hook_attn_out,logits";
+    on_cpu("capture", &["--prompt", CAPITAL, "--sites", sites, "--out", text(&out)]);
+    let bytes = std::fs::read(&out).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let mut names = tensors.names();
+    names.sort_unstable();
+    let expected = ["blocks.0.hook_resid_post", "blocks.29.hook_attn_out", "hook_embed", "logits", "tokens"];
+    assert_eq!(names, expected);
+    for (name, width) in [("blocks.0.hook_resid_post", 576), ("hook_embed", 576), ("logits", 49152)] {
+        assert_eq!(tensors.tensor(name).unwrap().shape(), [5, width], "{name}");
+    }
+    let ids = tensors.tensor("tokens").unwrap();
+    assert_eq!(ids.dtype(), safetensors::Dtype::I64);
+    let ids = ids.data().chunks_exact(8).map(|id| i64::from_le_bytes(id.try_into().unwrap()) as u64);
+    assert_eq!(ids.collect::<Vec<_>>(), CAPITAL_TOKENS);
+
+    // The last row of the logits is what greedy writing draws from.
+    let logits = tensors.tensor("logits").unwrap().data().to_vec();
+    let last: Vec<f32> =
+        logits[4 * 49152 * 4..].chunks_exact(4).map(|x| f32::from_le_bytes(x.try_into().unwrap())).collect();
+    let best = (0..last.len()).max_by(|&a, &b| last[a].total_cmp(&last[b])).unwrap();
+    let written = json(&on_cpu("generate", &["--prompt", CAPITAL, "--max-tokens", "1", "--json"]));
+    assert_eq!(written["tokens"], Value::from(vec![best as u64]));
+}
+
+#[test]
+fn a_vector_is_made_and_steers() {
+    let folder = TempDir::new().unwrap();
+    let (pairs, out) = (folder.path().join("pairs.jsonl"), folder.path().join("mood.gguf"));
+    let lines = [
+        r#"{"positive": "What a happy morning", "negative": "What a sad morning"}"#,
+        "",
+        r#"{"positive": "I love this song", "negative": "I hate this song"}"#,
+        r#"{"positive": "The future looks bright", "negative": "The future looks bleak"}"#,
+    ];
+    std::fs::write(&pairs, lines.join("\n")).unwrap();
+    let flags = ["--method", "mean-diff", "--pairs", text(&pairs), "--layers", "3,18", "--out", text(&out), "--json"];
+    let found = json(&on_cpu("vector", &flags));
+    assert_eq!((&found["method"], &found["pairs"]), (&Value::from("mean-diff"), &Value::from(3)));
+    let layers = found["layers"].as_array().unwrap();
+    assert_eq!(layers.iter().map(|layer| layer["layer"].as_u64().unwrap()).collect::<Vec<_>>(), [3, 18]);
+    for layer in layers {
+        assert!(layer["norm"].as_f64().unwrap() > 0.0 && layer["typical_norm"].as_f64().unwrap() > 0.0, "{layer}");
+        assert!(layer["separability"]["d_prime"].is_number(), "{layer}");
+    }
+    let table = on_cpu("vector", &flags[..flags.len() - 1]);
+    assert_eq!(table.lines().count(), 3, "{table}");
+    assert_eq!(table.matches("suggested").count(), 1, "{table}");
+
+    let written = |steering: &[&str]| {
+        let flags = [&["--prompt", "I think that today", "--max-tokens", "8", "--json"], steering].concat();
+        json(&on_cpu("generate", &flags))["tokens"].clone()
+    };
+    let plain = written(&[]);
+    let steered = |strength| written(&["--steer", text(&out), "--layer", "18", "--strength", strength]);
+    assert_eq!(steered("0"), plain);
+    assert_ne!(steered("0.5"), plain);
+    assert_ne!(steered("-0.5"), steered("0.5"));
+    // A position that no token has.
+    let nowhere = ["--steer", text(&out), "--layer", "18", "--strength", "0.5", "--positions", "100"];
+    assert_eq!(written(&nowhere), plain);
+}
+
+fn recipe(strength: f32) -> Recipe {
+    let direction: Vec<f32> = (0..576).map(|i| (i as f32).cos()).collect();
+    Recipe {
+        tiller: VERSION,
+        model: smollm(),
+        view: View::Steer,
+        prompt: Prompt::Text(CAPITAL.into()),
+        sampling: tiller_engine::Sampling::GREEDY,
+        max_tokens: 4,
+        pairs: Vec::new(),
+        vectors: vec![Vector {
+            name: "cosine".into(),
+            method: "mean-diff".into(),
+            layer: 12,
+            direction: Direction::along(&direction).unwrap(),
+            norm: 1.0,
+            typical_norm: 150.0,
+        }],
+        edits: vec![Edit {
+            source: Source::Vector(0),
+            site: tiller_engine::Site::ResidPost(12),
+            strength,
+            positions: tiller_engine::Positions::All,
+        }],
+        backend: Some("cpu".into()),
+    }
+}
+
+#[test]
+fn a_shared_experiment_runs_from_a_link_and_from_a_file() {
+    let run = |recipe: &str| {
+        let model = model();
+        let output = tiller(&["run", recipe, "--model", text(&model), "--backend", "cpu", "--json"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        json(&String::from_utf8(output.stdout).unwrap())
+    };
+    let link = |strength| format!("https://tiller.example/{}", to_fragment(&recipe(strength)).unwrap());
+    let found = run(&link(1.0));
+    assert_eq!(found["prompt_tokens"], Value::from(CAPITAL_TOKENS.to_vec()));
+    assert!(found["plain"]["text"].as_str().unwrap().starts_with(" Paris"), "{found}");
+    assert_ne!(found["steered"]["tokens"], found["plain"]["tokens"]);
+    assert_eq!(found["plain"]["end"], "max-tokens");
+
+    let still = run(&link(0.0));
+    assert_eq!(still["steered"], still["plain"]);
+    assert_eq!(still["plain"], found["plain"]);
+
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("recipe.json");
+    std::fs::write(&path, recipe(1.0).to_json().unwrap()).unwrap();
+    assert_eq!(run(text(&path)), found);
+    // On its own lane, and from `generate`, the steered text is the same.
+    let alone = json(&on_cpu("generate", &["--recipe", text(&path), "--json"]));
+    assert_eq!(alone["tokens"], found["steered"]["tokens"]);
+}
+
+#[test]
+fn bench_prints_every_figure() {
+    let flags = ["--prompt-tokens", "6", "--tokens", "3", "--rounds", "2", "--json"];
+    let found = json(&on_cpu("bench", &flags));
+    for field in [
+        "load_s",
+        "prefill_tokens_per_s",
+        "decode_tokens_per_s",
+        "decode_steered_tokens_per_s",
+        "decode_steered_ratio",
+        "peak_host_bytes",
+    ] {
+        assert!(found[field].as_f64().is_some_and(|figure| figure > 0.0), "{field}: {found}");
+    }
+    for field in [
+        "passes_per_token",
+        "submits_per_token",
+        "dispatches_per_token",
+        "readback_bytes_per_token",
+        "bytes_moved_per_token",
+        "peak_gpu_bytes",
+    ] {
+        assert_eq!(found[field], 0, "{field} counts the GPU's work: {found}");
+    }
+    assert_eq!((&found["layers"], &found["backend"]), (&Value::from(30), &Value::from("cpu")));
+    assert_eq!(found["model"], Value::from(smollm().file));
+}
+
+#[test]
+fn refusals_say_what_to_do() {
+    let folder = TempDir::new().unwrap();
+    let model = model();
+    let model = text(&model);
+    let file = |name: &str, content: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_string()
+    };
+    let start = {
+        use std::io::Read;
+        let mut start = vec![0; 3 << 20];
+        std::fs::File::open(model).unwrap().read_exact(&mut start).unwrap();
+        start
+    };
+    let cut = file("cut.gguf", &start);
+    let other = file("other.gguf", b"PK\x03\x04 this is something else");
+    let narrow = vector_file(&folder, 64);
+    let fitting = vector_file(&folder, 576);
+    let pairs = file("pairs.jsonl", b"{\"positive\": \"a\", \"negative\": \"b\"}\n{\"positive\": \"a\"}\n");
+    let recipe = file("recipe.json", b"{\"tiller\": 99}");
+    let acts = folder.path().join("acts.safetensors");
+    let acts = text(&acts);
+    let vector = folder.path().join("v.gguf");
+    let vector = text(&vector);
+    let generate = |args: &[&str]| refusal(&[&["generate", "--backend", "cpu", "--tokens", "1"], args].concat());
+    let with_model = |args: &[&str]| generate(&[&["--model", model], args].concat());
+    let cases = [
+        (generate(&["--model", "models/missing.gguf"]), "there is no file models/missing.gguf"),
+        (generate(&["--model", &cut]), "download it again"),
+        (generate(&["--model", &other]), "not a GGUF file"),
+        (generate(&["--model", text(folder.path())]), "is a folder"),
+        (with_model(&["--steer", text(&narrow)]), "64 numbers"),
+        (with_model(&["--steer", text(&fitting), "--layer", "4"]), "choose one of 3"),
+        (with_model(&["--steer", text(&fitting), "--strength", "nan"]), "finite"),
+        (with_model(&["--steer", model]), "control vector"),
+        (refusal(&["generate", "--model", model]), "--prompt"),
+        (refusal(&["generate", "--model", model, "--backend", "cpu", "--tokens", "49152"]), "49152"),
+        (
+            refusal(&["capture", "--model", model, "--prompt", "a", "--sites", "blocks.0.resid_post", "--out", acts]),
+            "blocks.0.hook_resid_post",
+        ),
+        (
+            refusal(&[
+                "capture",
+                "--model",
+                model,
+                "--backend",
+                "cpu",
+                "--tokens",
+                "1",
+                "--sites",
+                "blocks.30.hook_resid_post",
+                "--out",
+                acts,
+            ]),
+            "blocks 0 to 29",
+        ),
+        (refusal(&["vector", "--model", model, "--pairs", &pairs, "--out", vector]), "line 2"),
+        (refusal(&["vector", "--model", model, "--pairs", "nowhere.jsonl", "--out", vector]), "nowhere.jsonl"),
+        (refusal(&["run", &recipe]), "newer version"),
+        (refusal(&["run", "https://tiller.example/#r1=damaged"]), "damaged"),
+        (refusal(&["run", "https://tiller.example/#steer"]), "holds no experiment"),
+        (refusal(&["run", "nowhere.json"]), "nowhere.json"),
+    ];
+    for (message, expected) in cases {
+        assert!(message.contains(expected), "{message:?} does not say {expected:?}");
+    }
+    assert!(!Path::new(vector).exists() && !Path::new(acts).exists(), "nothing is written on a refusal");
+}
