@@ -283,7 +283,7 @@ impl Recorder {
 
     /// `silu(gate) * up`, where each row of `gate_up` is gate and up side by side: half the width comes out.
     pub fn swiglu(&mut self, gate_up: &Act) -> Act {
-        self.expect(gate_up.width() % 2 == 0, || format!("gate and up in an odd width {}", gate_up.width()));
+        self.expect(gate_up.width().is_multiple_of(2), || format!("gate and up in an odd width {}", gate_up.width()));
         let y = self.act(gate_up.over, gate_up.width() / 2);
         self.recorded.push(Recorded {
             kernel: Kernel::Swiglu,

@@ -17,10 +17,12 @@ use tiller_kernels::Gpu;
 
 type Outcome = Result<(), String>;
 
+type Check = Box<dyn Fn(Gpu) -> Pin<Box<dyn Future<Output = Outcome>>>>;
+
 /// A named check of the kernels.
 pub struct Case {
     pub name: String,
-    check: Box<dyn Fn(Gpu) -> Pin<Box<dyn Future<Output = Outcome>>>>,
+    check: Check,
 }
 
 impl Case {

@@ -48,8 +48,7 @@ pub fn agree_on_scale(got: &[f32], wanted: &[f64], scale: &[f64], width: usize, 
         let square = |values: &[f64]| values.iter().map(|value| value * value).sum::<f64>();
         let size = square(wanted).max(square(scale));
         let relative = (difference / size.max(1e-30)).sqrt();
-        // A NaN is no agreement either.
-        if !(relative <= tolerance) {
+        if relative.is_nan() || relative > tolerance {
             let worst = (0..got.len())
                 .max_by(|&a, &b| {
                     let off = |i: usize| (f64::from(got[i]) - wanted[i]).abs();
