@@ -4,7 +4,7 @@ use crate::HubError;
 use std::io::Read;
 use std::time::{Duration, Instant};
 
-const CHUNK: usize = 1 << 20;
+const CHUNK: usize = 64 << 10;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A server's answer, its body still to come.

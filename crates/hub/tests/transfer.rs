@@ -1,0 +1,202 @@
+//! Transfers from a real server over TCP that breaks, lies and refuses to order.
+
+use std::fs;
+use std::path::PathBuf;
+use tempfile::TempDir;
+use tiller_formats::ByteSource;
+use tiller_hub::{Cancel, DiskStore, Hub, HubError, Phase, Progress, Store, obtain};
+use tiller_localhub::{Config, Fault, Server, serve, sha256_of_file};
+use tiller_sites::ModelRef;
+
+const REPO: &str = "acme/tiny";
+const REVISION: &str = "0123456789abcdef0123456789abcdef01234567";
+const FILE: &str = "tiny.gguf";
+const BYTES: usize = 4_000_000;
+
+struct Fixture {
+    server: Server,
+    cache: DiskStore,
+    served: PathBuf,
+    content: Vec<u8>,
+    _folder: TempDir,
+}
+
+impl Fixture {
+    fn new() -> Fixture {
+        let folder = TempDir::new().unwrap();
+        let served = folder.path().join("hub").join(REPO).join(REVISION).join(FILE);
+        fs::create_dir_all(served.parent().unwrap()).unwrap();
+        let content: Vec<u8> = (0..BYTES).map(|i| (i * 7 + i / 251) as u8).collect();
+        fs::write(&served, &content).unwrap();
+        let server = serve(Config::new(folder.path().join("hub"))).unwrap();
+        let cache = DiskStore::new(folder.path().join("cache"));
+        Fixture { server, cache, served, content, _folder: folder }
+    }
+
+    fn file(&self) -> ModelRef {
+        ModelRef {
+            repo: REPO.into(),
+            revision: REVISION.into(),
+            file: FILE.into(),
+            bytes: Some(BYTES as u64),
+            sha256: Some(sha256_of_file(&self.served).unwrap()),
+        }
+    }
+
+    fn obtain(&self, file: &ModelRef) -> (Result<Vec<u8>, HubError>, Vec<Progress>) {
+        self.obtain_until(file, &Cancel::new(), |_| {})
+    }
+
+    fn obtain_until(
+        &self,
+        file: &ModelRef,
+        cancel: &Cancel,
+        mut seen: impl FnMut(Progress),
+    ) -> (Result<Vec<u8>, HubError>, Vec<Progress>) {
+        let hub = Hub::new(self.server.origin());
+        let mut progress = Vec::new();
+        let found = pollster::block_on(async {
+            let source = obtain(&hub, &self.cache, file, cancel, |p| {
+                progress.push(p);
+                seen(p);
+            })
+            .await?;
+            Ok(source.read_at(0, source.len() as usize).await.unwrap())
+        });
+        (found, progress)
+    }
+
+    /// The ranges of the file's requests so far.
+    fn ranges(&self) -> Vec<Option<String>> {
+        let of_the_file = |entry: &tiller_localhub::Logged| entry.path.contains("/cdn/");
+        self.server.log().entries().into_iter().filter(of_the_file).map(|entry| entry.range).collect()
+    }
+
+    fn kept(&self) -> bool {
+        let path = self.cache.path(&self.file());
+        path.exists() || path.with_extension("gguf.part").exists()
+    }
+}
+
+#[test]
+fn a_file_comes_whole_and_a_second_time_without_a_request() {
+    let fixture = Fixture::new();
+    let (found, progress) = fixture.obtain(&fixture.file());
+    assert_eq!(found.unwrap(), fixture.content);
+    assert!(progress.iter().any(|p| p.phase == Phase::Downloading && p.total == Some(BYTES as u64)));
+    assert_eq!(fixture.ranges(), [None]);
+
+    let requests = fixture.server.log().entries().len();
+    let (found, progress) = fixture.obtain(&fixture.file());
+    assert_eq!(found.unwrap(), fixture.content);
+    assert_eq!(progress.iter().map(|p| p.phase).collect::<Vec<_>>(), [Phase::Ready]);
+    assert_eq!(fixture.server.log().entries().len(), requests);
+
+    let listed = pollster::block_on(fixture.cache.list()).unwrap();
+    assert_eq!((listed.len(), listed[0].bytes, listed[0].complete), (1, BYTES as u64, true));
+}
+
+#[test]
+fn a_connection_that_breaks_goes_on_where_it_broke() {
+    let fixture = Fixture::new();
+    fixture.server.faults().times(2, FILE, Fault::Cut { after: 1_500_000 });
+    let (found, progress) = fixture.obtain(&fixture.file());
+    assert_eq!(found.unwrap(), fixture.content);
+    let resumed: Vec<u64> =
+        progress.iter().filter_map(|p| if let Phase::Resuming { at } = p.phase { Some(at) } else { None }).collect();
+    assert_eq!(resumed.len(), 2, "{resumed:?}");
+    assert!(resumed.iter().all(|&at| at > 0), "{resumed:?}");
+    let expected: Vec<Option<String>> =
+        std::iter::once(None).chain(resumed.iter().map(|at| Some(format!("bytes={at}-")))).collect();
+    assert_eq!(fixture.ranges(), expected);
+}
+
+#[test]
+fn a_stopped_transfer_keeps_what_came_and_goes_on_later() {
+    let fixture = Fixture::new();
+    let cancel = Cancel::new();
+    // The server sends no more than half: the rest is left for the second call.
+    fixture.server.faults().times(1, FILE, Fault::Cut { after: BYTES as u64 / 2 });
+    let stop = cancel.clone();
+    let (found, _) = fixture.obtain_until(&fixture.file(), &cancel, move |p| {
+        if matches!(p.phase, Phase::Resuming { .. }) {
+            stop.cancel();
+        }
+    });
+    assert!(matches!(found, Err(HubError::Cancelled)), "{found:?}");
+    let listed = pollster::block_on(fixture.cache.list()).unwrap();
+    assert_eq!((listed.len(), listed[0].complete), (1, false));
+    let left = listed[0].bytes;
+    assert!(left > 0);
+
+    fixture.server.log().clear();
+    let (found, progress) = fixture.obtain(&fixture.file());
+    assert_eq!(found.unwrap(), fixture.content);
+    assert_eq!(fixture.ranges(), [Some(format!("bytes={left}-"))]);
+    assert_eq!(progress[0].phase, Phase::Verifying, "what was left is hashed again");
+}
+
+#[test]
+fn another_version_on_the_server_starts_over() {
+    let fixture = Fixture::new();
+    let file = ModelRef { bytes: None, sha256: None, ..fixture.file() };
+    let cancel = Cancel::new();
+    fixture.server.faults().times(1, FILE, Fault::Cut { after: 1_000_000 });
+    let stop = cancel.clone();
+    let (found, _) = fixture.obtain_until(&file, &cancel, move |p| {
+        if matches!(p.phase, Phase::Resuming { .. }) {
+            stop.cancel();
+        }
+    });
+    assert!(found.is_err());
+    let other: Vec<u8> = fixture.content.iter().rev().copied().collect();
+    fs::write(&fixture.served, &other).unwrap();
+    assert_eq!(fixture.obtain(&file).0.unwrap(), other);
+}
+
+#[test]
+fn other_bytes_than_the_reference_names_are_not_kept() {
+    let fixture = Fixture::new();
+    fixture.server.faults().always(FILE, Fault::Corrupt { at: 123_456 });
+    let (found, _) = fixture.obtain(&fixture.file());
+    assert!(matches!(found, Err(HubError::WrongBytes { .. })), "{found:?}");
+    assert!(!fixture.kept());
+
+    // And the hub's own checksum serves where the reference has none.
+    let unnamed = ModelRef { sha256: None, ..fixture.file() };
+    let (found, _) = fixture.obtain(&unnamed);
+    assert!(matches!(found, Err(HubError::WrongBytes { .. })), "{found:?}");
+
+    fixture.server.faults().clear();
+    assert_eq!(fixture.obtain(&fixture.file()).0.unwrap(), fixture.content);
+}
+
+#[test]
+fn a_file_of_another_length_is_refused_before_it_comes() {
+    let fixture = Fixture::new();
+    for bytes in [BYTES as u64 - 1, BYTES as u64 + 1] {
+        let (found, _) = fixture.obtain(&ModelRef { bytes: Some(bytes), ..fixture.file() });
+        assert!(matches!(found, Err(HubError::WrongLength { .. })), "{found:?}");
+        assert!(!fixture.kept());
+    }
+}
+
+#[test]
+fn what_is_not_there_is_named() {
+    let fixture = Fixture::new();
+    let missing = ModelRef { file: "other.gguf".into(), bytes: None, sha256: None, ..fixture.file() };
+    let (found, _) = fixture.obtain(&missing);
+    assert!(found.unwrap_err().to_string().contains("other.gguf"));
+    let hostile = ModelRef { file: "../../secret".into(), ..missing };
+    assert!(matches!(fixture.obtain(&hostile).0, Err(HubError::Reference(_))));
+}
+
+#[test]
+fn a_server_that_is_gone_is_said_to_be() {
+    let fixture = Fixture::new();
+    let file = fixture.file();
+    let hub = Hub::new("http://127.0.0.1:9");
+    let found = pollster::block_on(obtain(&hub, &fixture.cache, &file, &Cancel::new(), |_| {}));
+    let message = found.err().expect("nobody listens there").to_string();
+    assert!(message.contains("could not be reached") && message.contains("try again"), "{message}");
+}
