@@ -1,7 +1,7 @@
 //! `/api/models/...`: what a repository holds, in the hub's JSON.
 
 use crate::address::SafePath;
-use crate::missing::{Missing, unreadable};
+use crate::refusal::{Missing, Refusal};
 use crate::server::Hub;
 use crate::shelf::{Entry, Identity, Revision};
 use axum::Json;
@@ -9,10 +9,9 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 
 /// `/api/models/{owner}/{name}`
-pub async fn model(State(hub): State<Hub>, Path((owner, name)): Path<(String, String)>) -> Response {
+pub async fn model(State(hub): State<Hub>, Path((owner, name)): Path<(String, String)>) -> Result<Response, Refusal> {
     about(&hub, &owner, &name, "main")
 }
 
@@ -20,7 +19,7 @@ pub async fn model(State(hub): State<Hub>, Path((owner, name)): Path<(String, St
 pub async fn model_at(
     State(hub): State<Hub>,
     Path((owner, name, revision)): Path<(String, String, String)>,
-) -> Response {
+) -> Result<Response, Refusal> {
     about(&hub, &owner, &name, &revision)
 }
 
@@ -29,8 +28,9 @@ pub async fn tree(
     State(hub): State<Hub>,
     Path((owner, name, revision)): Path<(String, String, String)>,
     Query(options): Query<BTreeMap<String, String>>,
-) -> Response {
-    list(hub, owner, name, revision, String::new(), options).await
+) -> Result<Response, Refusal> {
+    let revision = hub.shelf.revision(&owner, &name, &revision)?;
+    list(revision, String::new(), is_recursive(&options)).await
 }
 
 /// `/api/models/{owner}/{name}/tree/{revision}/{folder}`
@@ -38,24 +38,20 @@ pub async fn tree_below(
     State(hub): State<Hub>,
     Path((owner, name, revision, folder)): Path<(String, String, String, String)>,
     Query(options): Query<BTreeMap<String, String>>,
-) -> Response {
-    match SafePath::parse(folder.trim_end_matches('/')) {
-        Some(folder) => list(hub, owner, name, revision, format!("{}/", folder.as_str()), options).await,
-        None => Missing::Entry.into_response(),
-    }
+) -> Result<Response, Refusal> {
+    let revision = hub.shelf.revision(&owner, &name, &revision)?;
+    let folder = SafePath::parse(folder.trim_end_matches('/')).ok_or(Missing::Entry)?;
+    list(revision, format!("{}/", folder.as_str()), is_recursive(&options)).await
 }
 
-fn about(hub: &Hub, owner: &str, name: &str, revision: &str) -> Response {
-    let revision = match hub.shelf.revision(owner, name, revision) {
-        Ok(revision) => revision,
-        Err(missing) => return missing.into_response(),
-    };
-    let entries = match revision.entries() {
-        Ok(entries) => entries,
-        Err(error) => return unreadable(error),
-    };
-    let siblings: Vec<Value> = entries.iter().map(|entry| json!({ "rfilename": entry.path })).collect();
-    Json(json!({
+fn is_recursive(options: &BTreeMap<String, String>) -> bool {
+    options.get("recursive").is_some_and(|value| value == "true" || value == "1")
+}
+
+fn about(hub: &Hub, owner: &str, name: &str, revision: &str) -> Result<Response, Refusal> {
+    let revision = hub.shelf.revision(owner, name, revision)?;
+    let siblings: Vec<Value> = revision.entries()?.iter().map(|entry| json!({ "rfilename": entry.path })).collect();
+    let answer = json!({
         "id": revision.repo,
         "modelId": revision.repo,
         "sha": revision.commit,
@@ -63,32 +59,18 @@ fn about(hub: &Hub, owner: &str, name: &str, revision: &str) -> Response {
         "gated": false,
         "disabled": false,
         "siblings": siblings,
-    }))
-    .into_response()
+    });
+    Ok(Json(answer).into_response())
 }
 
-async fn list(
-    hub: Hub,
-    owner: String,
-    name: String,
-    revision: String,
-    prefix: String,
-    options: BTreeMap<String, String>,
-) -> Response {
-    let recursive = options.get("recursive").is_some_and(|value| value == "true" || value == "1");
-    let look = move || -> Result<Response, Response> {
-        let revision = hub.shelf.revision(&owner, &name, &revision).map_err(IntoResponse::into_response)?;
-        let listed = rows(&revision, &prefix, recursive).map_err(|error| unreadable(io::Error::other(error)))?;
-        match listed {
-            rows if rows.is_empty() && !prefix.is_empty() => Err(Missing::Entry.into_response()),
-            rows => Ok(Json(rows).into_response()),
-        }
-    };
+async fn list(revision: Revision, prefix: String, recursive: bool) -> Result<Response, Refusal> {
+    let below = !prefix.is_empty();
     // The first list of a repository hashes its models.
-    match tokio::task::spawn_blocking(look).await {
-        Ok(Ok(answer) | Err(answer)) => answer,
-        Err(panic) => unreadable(io::Error::other(panic)),
+    let rows = tokio::task::spawn_blocking(move || rows(&revision, &prefix, recursive)).await??;
+    if below && rows.is_empty() {
+        return Err(Missing::Entry.into());
     }
+    Ok(Json(rows).into_response())
 }
 
 /// One row a folder (once) and one a file, of what lies directly below `prefix`, or anywhere below it.

@@ -6,7 +6,7 @@
 use crate::address::SafePath;
 use crate::faults::Fault;
 use crate::mime;
-use crate::missing::unreadable;
+use crate::refusal::Refusal;
 use crate::send::{Outgoing, send, set};
 use crate::server::Hub;
 use axum::extract::State;
@@ -16,12 +16,12 @@ use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 /// Any path that is not the hub's.
-pub async fn page(State(hub): State<Hub>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
+pub async fn page(State(hub): State<Hub>, method: Method, uri: Uri, headers: HeaderMap) -> Result<Response, Refusal> {
     if method != Method::GET && method != Method::HEAD {
-        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+        return Ok(StatusCode::METHOD_NOT_ALLOWED.into_response());
     }
     let Some(dist) = &hub.dist else {
-        return (StatusCode::NOT_FOUND, "This hub serves files only, no page.").into_response();
+        return Ok((StatusCode::NOT_FOUND, "This hub serves files only, no page.").into_response());
     };
     let asked = match uri.path().trim_start_matches('/') {
         "" => "index.html",
@@ -29,30 +29,31 @@ pub async fn page(State(hub): State<Hub>, method: Method, uri: Uri, headers: Hea
     };
     let file = match SafePath::parse(asked).map(|path| path.below(dist)) {
         Some(file) if file.is_file() => file,
-        _ => return (StatusCode::NOT_FOUND, "There is no such file in the built page.").into_response(),
+        _ => return Ok((StatusCode::NOT_FOUND, "There is no such file in the built page.").into_response()),
     };
     let mut response = if file.extension().is_some_and(|kind| kind == "html") {
-        match tokio::fs::read_to_string(&file).await {
-            Ok(html) => Html(name_the_hub(&html, &hub.origin(&headers))).into_response(),
-            Err(error) => return unreadable(error),
-        }
+        let html = tokio::fs::read_to_string(&file).await?;
+        Html(name_the_hub(&html, &hub.origin(&headers))).into_response()
     } else {
-        send_asset(&hub, &method, asked, &file, &headers).await
+        send_asset(&hub, &method, asked, &file, &headers).await?
     };
     // A rebuilt page must be seen at once; what has not changed costs one 304.
     set(&mut response, header::CACHE_CONTROL, "no-cache");
-    response
+    Ok(response)
 }
 
-async fn send_asset(hub: &Hub, method: &Method, asked: &str, file: &Path, headers: &HeaderMap) -> Response {
-    let about = match tokio::fs::metadata(file).await {
-        Ok(about) => about,
-        Err(error) => return unreadable(error),
-    };
+async fn send_asset(
+    hub: &Hub,
+    method: &Method,
+    asked: &str,
+    file: &Path,
+    headers: &HeaderMap,
+) -> Result<Response, Refusal> {
+    let about = tokio::fs::metadata(file).await?;
     let faults = if method == Method::GET { hub.faults.strike(asked, |_| true) } else { Vec::new() };
     for fault in &faults {
         if let Fault::Status(code) = fault {
-            return StatusCode::from_u16(*code).unwrap_or(StatusCode::NOT_FOUND).into_response();
+            return Ok(StatusCode::from_u16(*code).unwrap_or(StatusCode::NOT_FOUND).into_response());
         }
     }
     let changed = about.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();

@@ -5,28 +5,29 @@
 
 use crate::address::encode_path;
 use crate::faults::Fault;
-use crate::missing::{Missing, unreadable};
+use crate::refusal::{Missing, Refusal};
 use crate::send::{Outgoing, send, set};
 use crate::server::Hub;
 use crate::shelf::{Entry, Identity, Revision};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use std::io;
 
 type Address = Path<(String, String, String, String)>;
 
 /// The hub's own address of a file.
-pub async fn resolve(State(hub): State<Hub>, method: Method, Path(at): Address, headers: HeaderMap) -> Response {
-    let (revision, entry, identity) = match find(&hub, at).await {
-        Ok(found) => found,
-        Err(answer) => return answer,
-    };
+pub async fn resolve(
+    State(hub): State<Hub>,
+    method: Method,
+    Path(at): Address,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let (revision, entry, identity) = find(&hub, at).await?;
     if let Some(status) = ordered_status(&hub, &method, &revision, &entry) {
-        return status;
+        return Ok(status);
     }
     let mut response = match &identity {
-        Identity::Git { .. } => answer_with_file(&hub, &method, &revision, &entry, &identity, &headers).await,
+        Identity::Git { .. } => answer_with_file(&hub, &method, &revision, &entry, &identity, &headers).await?,
         Identity::Lfs { .. } => {
             let to = format!(
                 "{}/cdn/{}/{}/{}",
@@ -44,30 +45,31 @@ pub async fn resolve(State(hub): State<Hub>, method: Method, Path(at): Address, 
         }
     };
     set(&mut response, HeaderName::from_static("x-repo-commit"), &revision.commit);
-    response
+    Ok(response)
 }
 
 /// Where the redirects lead.
-pub async fn cdn(State(hub): State<Hub>, method: Method, Path(at): Address, headers: HeaderMap) -> Response {
-    match find(&hub, at).await {
-        Ok((revision, entry, identity)) => {
-            answer_with_file(&hub, &method, &revision, &entry, &identity, &headers).await
-        }
-        Err(answer) => answer,
-    }
+pub async fn cdn(
+    State(hub): State<Hub>,
+    method: Method,
+    Path(at): Address,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let (revision, entry, identity) = find(&hub, at).await?;
+    answer_with_file(&hub, &method, &revision, &entry, &identity, &headers).await
 }
 
-async fn find(hub: &Hub, at: (String, String, String, String)) -> Result<(Revision, Entry, Identity), Response> {
+async fn find(hub: &Hub, at: (String, String, String, String)) -> Result<(Revision, Entry, Identity), Refusal> {
     let shelf = hub.shelf.clone();
-    let look = move || -> Result<_, Response> {
+    let look = move || {
         let (owner, name, revision, path) = at;
-        let revision = shelf.revision(&owner, &name, &revision).map_err(IntoResponse::into_response)?;
-        let entry = revision.entry(&path).map_err(IntoResponse::into_response)?;
-        let identity = entry.identity().map_err(|error| unreadable(io::Error::other(error)))?;
+        let revision = shelf.revision(&owner, &name, &revision)?;
+        let entry = revision.entry(&path)?;
+        let identity = entry.identity()?;
         Ok((revision, entry, identity))
     };
     // The first look at a model hashes it.
-    tokio::task::spawn_blocking(look).await.unwrap_or_else(|panic| Err(unreadable(io::Error::other(panic))))
+    tokio::task::spawn_blocking(look).await?
 }
 
 fn ordered_status(hub: &Hub, method: &Method, revision: &Revision, entry: &Entry) -> Option<Response> {
@@ -89,7 +91,7 @@ async fn answer_with_file(
     entry: &Entry,
     identity: &Identity,
     headers: &HeaderMap,
-) -> Response {
+) -> Result<Response, Refusal> {
     let faults = match *method {
         Method::GET => hub.faults.strike(&name_for_faults(revision, entry), |fault| !matches!(fault, Fault::Status(_))),
         _ => Vec::new(),

@@ -1,8 +1,8 @@
 //! One file as an answer: conditional, in part, and with the trouble that was ordered for it.
 
 use crate::faults::Fault;
-use crate::missing::unreadable;
 use crate::range::{Wanted, wanted};
+use crate::refusal::Refusal;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -23,7 +23,7 @@ pub struct Outgoing {
 }
 
 /// 200, 206, 304 or 416, as the request's headers ask. (For a HEAD the server drops the body and keeps the headers.)
-pub async fn send(file: Outgoing, request: &HeaderMap) -> Response {
+pub async fn send(file: Outgoing, request: &HeaderMap) -> Result<Response, Refusal> {
     let asked = |name| request.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
 
     let mut response = if asked(header::IF_NONE_MATCH).is_some_and(|known| matches(known, &file.etag)) {
@@ -33,13 +33,11 @@ pub async fn send(file: Outgoing, request: &HeaderMap) -> Response {
         let same_version = asked(header::IF_RANGE).is_none_or(|known| known == file.etag);
         let range = if same_version { asked(header::RANGE) } else { None };
         match wanted(range, file.size) {
-            Wanted::Whole => body(&file, 0, file.size).await,
+            Wanted::Whole => body(&file, 0, file.size).await?,
             Wanted::Part { first, last } => {
-                let mut part = body(&file, first, last - first + 1).await;
-                if part.status() == StatusCode::OK {
-                    *part.status_mut() = StatusCode::PARTIAL_CONTENT;
-                    set(&mut part, header::CONTENT_RANGE, &format!("bytes {first}-{last}/{}", file.size));
-                }
+                let mut part = body(&file, first, last - first + 1).await?;
+                *part.status_mut() = StatusCode::PARTIAL_CONTENT;
+                set(&mut part, header::CONTENT_RANGE, &format!("bytes {first}-{last}/{}", file.size));
                 part
             }
             Wanted::Unsatisfiable => {
@@ -51,7 +49,7 @@ pub async fn send(file: Outgoing, request: &HeaderMap) -> Response {
     };
     set(&mut response, header::ETAG, &file.etag);
     set(&mut response, header::ACCEPT_RANGES, "bytes");
-    response
+    Ok(response)
 }
 
 pub fn set(response: &mut Response, name: header::HeaderName, value: &str) {
@@ -64,19 +62,14 @@ fn matches(if_none_match: &str, etag: &str) -> bool {
     if_none_match.split(',').map(str::trim).any(|known| known == "*" || known.trim_start_matches("W/") == etag)
 }
 
-async fn body(file: &Outgoing, first: u64, length: u64) -> Response {
-    let mut source = match File::open(&file.path).await {
-        Ok(source) => source,
-        Err(error) => return unreadable(error),
-    };
-    if let Err(error) = source.seek(SeekFrom::Start(first)).await {
-        return unreadable(error);
-    }
+async fn body(file: &Outgoing, first: u64, length: u64) -> Result<Response, Refusal> {
+    let mut source = File::open(&file.path).await?;
+    source.seek(SeekFrom::Start(first)).await?;
     let flow = Flow::new(source, first, length, &file.faults);
     let mut response = Response::new(Body::from_stream(stream::try_unfold(flow, Flow::next)));
     set(&mut response, header::CONTENT_TYPE, file.content_type);
     set(&mut response, header::CONTENT_LENGTH, &length.to_string());
-    response
+    Ok(response)
 }
 
 /// A file on its way out, chunk by chunk.

@@ -2,7 +2,7 @@
 
 use crate::address::{SafePath, is_plain_name};
 use crate::digest::{git_blob_id, sha256_of_file};
-use crate::missing::Missing;
+use crate::refusal::Missing;
 use anyhow::Result;
 use std::fs;
 use std::path::{Path, PathBuf};

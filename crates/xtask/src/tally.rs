@@ -47,9 +47,15 @@ impl Tally {
     }
 }
 
-/// The numbers of a line such as `test result: ok. 15 passed; 0 failed; 0 ignored; ...`.
+/// The numbers of a closing line: `test result: ok. 15 passed; 0 failed; 0 ignored; ...`, or, of the kernels' registry,
+/// which has a harness of its own, `98 cases, 0 failed []`.
 fn result(line: &str) -> Option<(u64, u64)> {
-    let (_, counts) = line.trim().strip_prefix("test result: ")?.split_once(". ")?;
+    let line = line.trim();
+    if let Some((cases, rest)) = line.split_once(" cases, ") {
+        let (cases, failed): (u64, u64) = (cases.parse().ok()?, rest.split_once(" failed")?.0.parse().ok()?);
+        return Some((cases.checked_sub(failed)?, failed));
+    }
+    let (_, counts) = line.strip_prefix("test result: ")?.split_once(". ")?;
     let number = |name: &str| {
         counts.split(';').find_map(|part| part.trim().strip_suffix(name)).and_then(|digits| digits.trim().parse().ok())
     };
@@ -68,6 +74,7 @@ mod tests {
             result("test result: FAILED. 3 passed; 2 failed; 1 ignored; 0 measured; 0 filtered out"),
             Some((3, 2))
         );
+        assert_eq!(result("98 cases, 3 failed [\"norm\"]"), Some((95, 3)));
         for other in ["test a_test ... ok", "running 15 tests", "15 passed; 2 failed", ""] {
             assert_eq!(result(other), None);
         }
