@@ -5,6 +5,7 @@ mod edits;
 mod elementwise;
 mod limits;
 mod norms;
+mod picks;
 mod replays;
 mod sampling;
 mod weights;
@@ -15,6 +16,7 @@ pub fn all() -> Vec<Case> {
     [
         weights::cases(),
         norms::cases(),
+        picks::cases(),
         attention::cases(),
         elementwise::cases(),
         edits::cases(),
