@@ -15,7 +15,7 @@ mod sampling_flags;
 mod steering_flags;
 mod transfer_meter;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ErrorKind};
 use clap::{Parser, Subcommand};
 use commands::{bench, capture, generate, run, vector};
 use std::error::Error;
@@ -64,14 +64,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// Flags that cannot be understood, or a wish for help. Where one of our own types refused a value it says why in a
-/// sentence, which is clearer alone than in clap's frame.
+/// Flags that cannot be understood, or a wish for help. Where a value is refused, why it is stands in one sentence, which
+/// is clearer alone than in clap's frame.
 fn misused(error: &clap::Error) -> ExitCode {
-    match error.source().filter(|_| error.kind() == ErrorKind::ValueValidation) {
-        Some(reason) => {
-            eprintln!("tiller: {reason}");
-            ExitCode::FAILURE
-        }
-        None => error.exit(),
-    }
+    let refused = (error.kind() == ErrorKind::ValueValidation).then(|| error.source()).flatten();
+    let Some(reason) = refused else { error.exit() };
+    let flag = error.get(ContextKind::InvalidArg).map_or(String::new(), |flag| format!("{flag}: "));
+    eprintln!("tiller: {flag}{reason}");
+    ExitCode::FAILURE
 }

@@ -1,7 +1,7 @@
 //! From `--model` to a file on this machine. `TILLER_HUB` names another hub than the public one.
 
 use crate::transfer_meter::TransferMeter;
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use tiller_formats::FileSource;
@@ -40,7 +40,8 @@ impl ModelSource {
     pub async fn open(&self) -> anyhow::Result<FileSource> {
         match self {
             ModelSource::File(path) => {
-                FileSource::open(path).with_context(|| format!("{} could not be read", path.display()))
+                let unreadable = |error| anyhow!("{} could not be read ({error}): give another file", path.display());
+                FileSource::open(path).map_err(unreadable)
             }
             ModelSource::Hub(model) => {
                 let hub = Hub::new(std::env::var("TILLER_HUB").unwrap_or_default());

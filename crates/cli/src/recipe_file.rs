@@ -1,6 +1,6 @@
 //! A shared experiment, from a file or a link.
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use std::path::Path;
 use tiller_recipe::{Recipe, from_fragment};
 
@@ -17,12 +17,12 @@ pub fn read(given: &str) -> anyhow::Result<Recipe> {
             None => bail!("this link holds no experiment: copy it whole, with everything after the #"),
         };
     }
-    let length = std::fs::metadata(given)
-        .with_context(|| format!("there is no recipe at {given}: give a file or a link"))?
-        .len();
+    let unreadable =
+        |error: std::io::Error| anyhow!("no recipe could be read from {given} ({error}): give a file or a link");
+    let length = std::fs::metadata(given).map_err(unreadable)?.len();
     if length > LONGEST {
         bail!("{given} has {length} bytes, which is too long for a recipe: give a file of at most {LONGEST}");
     }
-    let json = std::fs::read_to_string(given).with_context(|| format!("{given} could not be read as text"))?;
+    let json = std::fs::read_to_string(given).map_err(unreadable)?;
     Recipe::from_json(&json).with_context(|| format!("{given} could not be used"))
 }

@@ -1,6 +1,6 @@
 //! The flags that steer with a vector from a file.
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use tiller_engine::{Edit, Positions, Site};
@@ -74,11 +74,12 @@ impl SteeringFlags {
 }
 
 async fn read(path: &Path, config: &ModelConfig) -> anyhow::Result<ControlVectorFile> {
-    let length = std::fs::metadata(path)?.len();
+    let unreadable = |error| anyhow!("it could not be read ({error}): give another file");
+    let length = std::fs::metadata(path).map_err(unreadable)?.len();
     if length > LONGEST {
         bail!("it has {length} bytes, too many for a control vector: give another file");
     }
-    Ok(ControlVectorFile::read(&std::fs::read(path)?, config).await?)
+    Ok(ControlVectorFile::read(&std::fs::read(path).map_err(unreadable)?, config).await?)
 }
 
 fn positions(given: &str) -> Result<Positions, String> {

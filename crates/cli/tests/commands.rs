@@ -243,7 +243,7 @@ fn a_shared_experiment_runs_from_a_link_and_from_a_file() {
 
 #[test]
 fn bench_prints_every_figure() {
-    let flags = ["--prompt-tokens", "6", "--tokens", "3", "--rounds", "2", "--json"];
+    let flags = ["--prompt-tokens", "6", "--tokens", "18", "--json"];
     let found = json(&on_cpu("bench", &flags));
     for field in [
         "load_s",

@@ -3,7 +3,7 @@
 use crate::loaded::DeviceFlags;
 use crate::model_file::ModelSource;
 use crate::prompt_flags::PromptFlags;
-use anyhow::Context;
+use anyhow::anyhow;
 use clap::Args;
 use safetensors::tensor::{Dtype, TensorView};
 use std::collections::{BTreeMap, HashMap};
@@ -44,7 +44,6 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
     session.engine.harvest(&what, &(), |_, _| {}, sink).await?;
     let [tokens] = prompts;
     save(&flags.out, &tokens, &activations)
-        .with_context(|| format!("{} could not be written: choose another place", flags.out.display()))
 }
 
 fn save(path: &Path, tokens: &[u32], activations: &BTreeMap<Site, Vec<u8>>) -> anyhow::Result<()> {
@@ -55,5 +54,6 @@ fn save(path: &Path, tokens: &[u32], activations: &BTreeMap<Site, Vec<u8>>) -> a
         tensors.push((site.to_string(), TensorView::new(Dtype::F32, vec![tokens.len(), width], bytes)?));
     }
     let about = HashMap::from([("made_by".to_string(), format!("tiller {}", env!("CARGO_PKG_VERSION")))]);
-    Ok(safetensors::serialize_to_file(tensors, Some(about), path)?)
+    let not_written = |error| anyhow!("{} could not be written ({error}): choose another place", path.display());
+    safetensors::serialize_to_file(tensors, Some(about), path).map_err(not_written)
 }

@@ -3,7 +3,7 @@
 use crate::loaded::{DeviceFlags, Loaded};
 use crate::model_file::ModelSource;
 use crate::output;
-use anyhow::{Context, bail};
+use anyhow::{anyhow, bail};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::fmt::Write;
@@ -60,15 +60,14 @@ struct Report<'a> {
 }
 
 pub async fn run(flags: Flags) -> anyhow::Result<()> {
-    let pairs = read_pairs(&flags.pairs).with_context(|| format!("{} could not be used", flags.pairs.display()))?;
+    let pairs = read_pairs(&flags.pairs)?;
     let mut loaded = flags.device.load(&flags.model).await?;
     let pairs = pairs.iter().map(|pair| tokens(&loaded.session, pair)).collect::<anyhow::Result<Vec<_>>>()?;
     let layers = flags.layers.unwrap_or_else(|| (0..loaded.session.engine.config().layers).collect());
     let found = match flags.method {
         Method::MeanDiff => mean_difference(&mut loaded.session.engine, &pairs, &layers, &(), |_, _| {}).await?,
     };
-    save(&flags.out, flags.method, &found, &loaded)
-        .with_context(|| format!("{} could not be written: choose another place", flags.out.display()))?;
+    save(&flags.out, flags.method, &found, &loaded)?;
     if !flags.json {
         return output::text(&table(&found));
     }
@@ -83,16 +82,16 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
 }
 
 fn read_pairs(path: &Path) -> anyhow::Result<Vec<Pair>> {
-    let text = std::fs::read_to_string(path)?;
+    const LINE: &str = r#"write a pair on each line, as in {"positive": "..", "negative": ".."}"#;
+    let name = path.display();
+    let text = std::fs::read_to_string(path).map_err(|error| anyhow!("{name} could not be read ({error}): {LINE}"))?;
     let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
-    let pairs = lines.map(|(number, line)| {
-        serde_json::from_str(line).with_context(|| {
-            format!("line {number} is not a pair; write {{\"positive\": \"..\", \"negative\": \"..\"}}")
-        })
-    });
-    let pairs = pairs.collect::<anyhow::Result<Vec<Pair>>>()?;
+    let pair = |(number, line): (u32, &str)| {
+        serde_json::from_str(line).map_err(|error| anyhow!("line {number} of {name} is no pair ({error}): {LINE}"))
+    };
+    let pairs = lines.map(pair).collect::<anyhow::Result<Vec<Pair>>>()?;
     if pairs.is_empty() {
-        bail!("it holds no pairs; write one a line: {{\"positive\": \"..\", \"negative\": \"..\"}}");
+        bail!("{name} holds no pairs: {LINE}");
     }
     Ok(pairs)
 }
@@ -110,7 +109,9 @@ fn save(path: &Path, method: Method, found: &MeanDifference, loaded: &Loaded) ->
         typical_norm: layer.typical_norm,
     });
     let file = ControlVectorFile { method: method.name().into(), layers: layers.collect() };
-    Ok(std::fs::write(path, file.to_bytes(&loaded.session.engine.config().architecture)?)?)
+    let bytes = file.to_bytes(&loaded.session.engine.config().architecture)?;
+    let not_written = |error| anyhow!("{} could not be written ({error}): choose another place", path.display());
+    std::fs::write(path, bytes).map_err(not_written)
 }
 
 /// A line for each layer; the suggested one is marked.
