@@ -6,7 +6,7 @@ use js_sys::{Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
-    AbortController, Headers, ReadableStreamDefaultReader, Request, RequestInit, RequestMode, Response,
+    AbortController, Headers, ReadableStreamDefaultReader, Request, RequestCache, RequestInit, RequestMode, Response,
     WorkerGlobalScope,
 };
 
@@ -37,6 +37,8 @@ pub async fn get(address: &str, start: u64, _etag: Option<&str>) -> Result<Answe
     }
     let options = RequestInit::new();
     options.set_mode(RequestMode::Cors);
+    // The browser's own cache would keep the file a second time, and would give damaged bytes again when asked again.
+    options.set_cache(RequestCache::NoStore);
     options.set_headers(&headers);
     options.set_signal(Some(&abort.signal()));
     let request = Request::new_with_str_and_init(address, &options).map_err(unreachable)?;
