@@ -3,7 +3,7 @@
 use crate::{PromptError, prompt};
 use tiller_engine::{Controls, Engine, EngineError, Generation, Gpu, Lane};
 use tiller_formats::{ByteSource, Gguf, GgufError, Quant};
-use tiller_model::{ChatTemplate, ChatTemplateError, Tokenizer, TokenizerError};
+use tiller_model::{ChatTemplate, ChatTemplateError, ModelConfig, Tokenizer, TokenizerError};
 use tiller_recipe::Prompt;
 use tiller_sites::Sampling;
 
@@ -49,6 +49,8 @@ impl Session {
         progress: impl FnMut(u64, u64),
     ) -> Result<Session, LoadError> {
         let gguf = Gguf::read(source).await?;
+        // That its architecture cannot be run says more of a file than what its tokenizer lacks.
+        ModelConfig::from_gguf(&gguf).map_err(EngineError::from)?;
         let tokenizer = Tokenizer::from_gguf(&gguf)?;
         let template = ChatTemplate::from_gguf(&gguf)?;
         let facts = facts(&gguf);

@@ -34,6 +34,7 @@ impl From<EngineError> for Stop {
         match error {
             EngineError::Cancelled => Stop::Cancelled,
             EngineError::Gpu(GpuError::Lost(_)) => Stop::worth_retrying("The GPU was lost", error),
+            EngineError::Model(_) => Stop::failed("This model cannot be used", error),
             EngineError::Gpu(_) => Stop::worth_retrying("The GPU refused", error),
             _ => Stop::failed("That did not work", error),
         }
