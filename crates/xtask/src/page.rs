@@ -19,5 +19,7 @@ pub fn build(places: &Places) -> Result<()> {
     trunk.env("PATH", env::join_paths(folders)?);
     // This version understands `true` and `false` there, not the usual `1`.
     trunk.env_remove("NO_COLOR").env("TRUNK_SKIP_VERSION_CHECK", "true");
+    // When the page does not compile, the compiler's message is what matters, not where trunk heard of it.
+    trunk.env("RUST_BACKTRACE", "0");
     run(trunk.args(["build", "--release"]).current_dir(&places.root)).context("the page did not build")
 }

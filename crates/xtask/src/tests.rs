@@ -142,6 +142,7 @@ fn capabilities(places: &Places, chromium: &Path) -> Result<PathBuf> {
     let mut capabilities: serde_json::Value = serde_json::from_str(&written)?;
     capabilities["goog:chromeOptions"]["binary"] = chromium.to_string_lossy().into();
     let path = places.root.join("target/webdriver.json");
+    fs::create_dir_all(places.root.join("target"))?;
     fs::write(&path, capabilities.to_string())?;
     Ok(path)
 }
