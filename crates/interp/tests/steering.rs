@@ -1,8 +1,10 @@
 //! The methods on a real model: SmolLM2-135M-Instruct on the CPU backend.
 
+use std::cell::Cell;
 use std::path::PathBuf;
-use tiller_engine::{Edit, Engine, Harvest, Operation, Positions, Site, TapRows};
+use tiller_engine::{Controls, Edit, Engine, EngineError, Harvest, Operation, Positions, Site, TapRows};
 use tiller_formats::{FileSource, Gguf};
+use tiller_interp::InterpError;
 use tiller_interp::evidence::{self, Measurement, NEUTRAL_TEXT};
 use tiller_interp::steer::{LayerDirection, MeanDifference, TokenPair, mean_difference, random_direction};
 use tiller_model::Tokenizer;
@@ -166,6 +168,56 @@ fn evidence_of_nothing_is_nothing_and_of_a_vector_is_more_than_chance() {
     assert_eq!(found.perplexity_plain, nothing.perplexity_plain);
     let largest = found.shift.random.iter().copied().fold(0.0, f64::max);
     assert!(found.shift.value > largest, "{:?}", found.shift);
+}
+
+/// Stops when it has been asked so often.
+struct StopAt {
+    asked: Cell<u32>,
+    limit: u32,
+}
+
+impl Controls for StopAt {
+    fn cancelled(&self) -> bool {
+        self.asked.set(self.asked.get() + 1);
+        self.asked.get() > self.limit
+    }
+}
+
+#[test]
+fn methods_stop_when_told_to() {
+    let mut model = Model::open();
+    let pairs = model.pairs();
+    let at_once = StopAt { asked: Cell::new(0), limit: 0 };
+    let stopped = pollster::block_on(mean_difference(&mut model.engine, &pairs, &[3], &at_once, |_, _| {}));
+    assert!(matches!(stopped, Err(InterpError::Engine(EngineError::Cancelled))), "{stopped:?}");
+
+    let (prompt, neutral) = (model.tokens("Hello"), model.tokens("One two three four five."));
+    let what = Measurement { edits: &[], prompt: &prompt, neutral: &neutral, seeds: &[1, 2, 3, 4] };
+    let midway = StopAt { asked: Cell::new(0), limit: 3 };
+    let mut last = (0, 0);
+    let measuring = evidence::measure(&mut model.engine, &what, &midway, |done, total| last = (done, total));
+    let stopped = pollster::block_on(measuring);
+    assert!(matches!(stopped, Err(InterpError::Engine(EngineError::Cancelled))), "{stopped:?}");
+    assert!(0 < last.0 && last.0 < last.1, "stopped after {} of {} tokens", last.0, last.1);
+}
+
+#[test]
+fn a_text_longer_than_a_step_is_read_at_its_last_token() {
+    let mut model = Model::open();
+    let long: Vec<u32> = (0..150).map(|i| 300 + 7 * i).collect();
+    let short = model.tokens("Hello there");
+    let pairs = [TokenPair { positive: long.clone(), negative: short.clone() }];
+    let found = pollster::block_on(mean_difference(&mut model.engine, &pairs, &[9], &(), |_, _| {})).unwrap();
+
+    let prompts = [long, short];
+    let what = Harvest { prompts: &prompts, sites: &[Site::ResidPost(9)], rows: TapRows::All, edits: &[] };
+    let mut last = [Vec::new(), Vec::new()];
+    let sink = |reading: tiller_engine::Reading<'_>| last[reading.prompt] = reading.values.to_vec();
+    pollster::block_on(model.engine.harvest(&what, &(), |_, _| {}, sink)).unwrap();
+    let expected: Vec<f32> = last[0].iter().zip(&last[1]).map(|(p, n)| p - n).collect();
+    let distance: f32 =
+        expected.iter().zip(&found.layers[0].difference).map(|(a, b)| (a - b).powi(2)).sum::<f32>().sqrt();
+    assert!(distance < 1e-4 * found.layers[0].norm, "{distance} of {}", found.layers[0].norm);
 }
 
 #[test]
