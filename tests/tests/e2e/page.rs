@@ -13,7 +13,7 @@ pub const LOADED: Duration = Duration::from_secs(150);
 /// To run the example pairs through the model on a software GPU.
 pub const VECTOR_BUILT: Duration = Duration::from_secs(300);
 /// To write a dozen tokens, twice, on a software GPU.
-pub const WRITTEN: Duration = Duration::from_secs(150);
+pub const WRITTEN: Duration = Duration::from_secs(240);
 
 pub struct Page<'a> {
     pub browser: &'a Browser,
@@ -26,12 +26,10 @@ pub struct Seen {
     pub model: Option<String>,
     /// `gpu` or `cpu`.
     pub backend: Option<String>,
-    pub status: Option<String>,
     pub progress: Option<String>,
     pub prompt: Option<String>,
     pub pairs: Vec<(String, String)>,
     pub strength: Option<f32>,
-    pub vector: Option<String>,
     pub vector_state: Option<String>,
     pub plain: Run,
     pub steered: Run,

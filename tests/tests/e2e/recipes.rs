@@ -24,7 +24,7 @@ pub fn plain(model: ModelRef) -> Recipe {
         view: View::Steer,
         prompt: Prompt::Text("The weather in the mountains was".into()),
         sampling: Sampling::GREEDY,
-        max_tokens: 8,
+        max_tokens: 5,
         pairs: Vec::new(),
         vectors: Vec::new(),
         edits: Vec::new(),

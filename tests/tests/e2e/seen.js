@@ -15,12 +15,10 @@ const run = (id) => ({
 return {
   model: state("model-status"),
   backend: at("model-status")?.dataset.backend ?? null,
-  status: text("model-status"),
   progress: text("progress"),
   prompt: at("prompt")?.value ?? null,
   pairs: all("pair-positive").map((positive, i) => [positive.value, all("pair-negative")[i]?.value ?? ""]),
   strength: at("strength") == null ? null : Number(at("strength").value),
-  vector: text("vector-status"),
   vector_state: state("vector-status"),
   plain: run("plain-text"),
   steered: run("steered-text"),

@@ -43,7 +43,7 @@ impl Stage {
     }
 
     /// Plays a part of the scenario in a browser. Errors that nobody caught, in the page or in its worker, fail it. Of
-    /// a part that fails, a screenshot and the console are kept.
+    /// a part that fails, a screenshot is kept, and the console and the hub's log are printed.
     pub async fn play<T>(&self, profile: &Scratch, part: impl AsyncFnOnce(Page<'_>) -> Result<T>) -> Result<T> {
         self.play_in(profile.path(), part).await.with_context(|| format!("in the scenario \"{}\"", self.name))
     }
@@ -55,6 +55,9 @@ impl Stage {
         if outcome.is_err() {
             browser.screenshot(&format!("failed-{}", self.name), Width::Wide).await?;
             eprintln!("e2e: the console of \"{}\": {console:#?}", self.name);
+            for asked in self.hub.log().entries() {
+                eprintln!("e2e: its hub was asked: {asked:?}");
+            }
         }
         browser.close().await?;
         let value = outcome?;
