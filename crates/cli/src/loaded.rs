@@ -3,9 +3,12 @@
 use crate::device::{self, Backend};
 use crate::model_file::ModelSource;
 use anyhow::Context;
-use clap::Args;
+use clap::{Args, value_parser};
 use std::time::Instant;
 use tiller_experiment::{DEFAULT_CONTEXT, Session};
+
+/// No machine that this program is for holds the keys and values of more tokens.
+const MOST_CONTEXT: i64 = 1 << 20;
 
 /// Where a model runs.
 #[derive(Args, Clone, Copy, Debug)]
@@ -14,7 +17,8 @@ pub struct DeviceFlags {
     #[arg(long, value_enum)]
     backend: Option<Backend>,
     /// Tokens of context, over all texts that are written side by side.
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_CONTEXT, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_CONTEXT)]
+    #[arg(value_parser = value_parser!(u32).range(1..=MOST_CONTEXT))]
     context: u32,
 }
 

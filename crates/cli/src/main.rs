@@ -64,8 +64,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Flags that cannot be understood, or a wish for help. Where a value is refused, why it is stands in one sentence, which
-/// is clearer alone than in clap's frame.
+/// Flags that cannot be understood, or a wish for help. Where a value is refused, why it is stands in one sentence,
+/// which is clearer alone than in clap's frame.
 fn misused(error: &clap::Error) -> ExitCode {
     let refused = (error.kind() == ErrorKind::ValueValidation).then(|| error.source()).flatten();
     let Some(reason) = refused else { error.exit() };

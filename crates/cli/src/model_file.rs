@@ -18,8 +18,8 @@ pub enum ModelSource {
 impl FromStr for ModelSource {
     type Err = anyhow::Error;
 
-    /// A path, or `owner/name[@revision][/file.gguf]`. What exists is a path; of the rest, what has an owner, a name and
-    /// does not end like a file is a repository.
+    /// A path, or `owner/name[@revision][/file.gguf]`. What exists is a path; of the rest, what has an owner, a name
+    /// and does not end like a file is a repository.
     fn from_str(given: &str) -> anyhow::Result<ModelSource> {
         let path = Path::new(given);
         if path.is_file() {

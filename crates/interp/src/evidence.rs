@@ -12,10 +12,11 @@ use serde::Serialize;
 use tiller_engine::{Controls, Edit, Engine, Harvest, Operation, Positions, Site, TapRows};
 
 /// The text whose perplexity says what edits cost: plain facts, in no mood.
-pub const NEUTRAL_TEXT: &str = "Granite is a coarse-grained rock that forms when magma cools slowly below the surface of \
-    the earth. It consists mainly of quartz, feldspar and mica, and its colour ranges from white to pink and grey. Because \
-    it is hard and resists weather, builders have used it for bridges, paving stones and the walls of large buildings. The \
-    stone is cut from quarries in blocks, sawn into slabs and polished with fine grit.";
+pub const NEUTRAL_TEXT: &str = "\
+    Granite is a coarse-grained rock that forms when magma cools slowly below the surface of the earth. It consists \
+    mainly of quartz, feldspar and mica, and its colour ranges from white to pink and grey. Because it is hard and \
+    resists weather, builders have used it for bridges, paving stones and the walls of large buildings. The stone is \
+    cut from quarries in blocks, sawn into slabs and polished with fine grit.";
 
 /// The seeds of the random directions, where nothing else is asked for.
 pub const CONTROL_SEEDS: [u32; 4] = [1, 2, 3, 4];
@@ -61,13 +62,13 @@ pub struct Controlled {
 /// For a control, each edit's vector gives way to a random one of its norm, at the same site and positions and with the
 /// same coefficient; the first edit's is [`random_direction`] of the seed itself.
 ///
-/// The neutral text is read as in use: its first quarter counts as the prompt, the rest as written by the model, so that
-/// every kind of [`Positions`] acts on it as it would on a run. The perplexity is over the rest. The next token after the
-/// prompt is drawn before any written token has been read, so edits of written tokens alone could not shift it; they act
-/// on the prompt's last token instead, which stands for the first one written.
+/// The neutral text is read as in use: its first quarter counts as the prompt, the rest as written by the model, so
+/// that every kind of [`Positions`] acts on it as it would on a run. The perplexity is over the rest. The next token
+/// after the prompt is drawn before any written token has been read, so edits of written tokens alone could not shift
+/// it; they act on the prompt's last token instead, which stands for the first one written.
 ///
-/// `progress` is told the tokens done and in all. Errors when a text is empty or too long, the neutral one is too short,
-/// an edit does not fit the model, an output is not finite, or the work was cancelled.
+/// `progress` is told the tokens done and in all. Errors when a text is empty or too long, the neutral one is too
+/// short, an edit does not fit the model, an output is not finite, or the work was cancelled.
 pub async fn measure(
     engine: &mut Engine,
     what: &Measurement<'_>,

@@ -1,7 +1,7 @@
 //! `tiller bench`: measures loading, reading and writing.
 //!
-//! Reading is measured on a prompt, writing from an empty context. Plain and steered writing take short turns in one run,
-//! so that whatever else the machine does falls on both.
+//! Reading is measured on a prompt, writing from an empty context. Plain and steered writing take short turns in one
+//! run, so that whatever else the machine does falls on both.
 
 use crate::loaded::DeviceFlags;
 use crate::model_file::ModelSource;
@@ -39,7 +39,8 @@ const TURN: u32 = 16;
 /// The prompt is read so often.
 const READINGS: usize = 2;
 
-/// Figures are medians over the turns, or over the readings. Counts are of one token that is written without steering. Those of the GPU's work are 0 on the CPU backend.
+/// Figures are medians over the turns, or over the readings. Counts are of one token that is written without steering.
+/// Those of the GPU's work are 0 on the CPU backend.
 #[derive(Serialize)]
 struct Report {
     model: String,

@@ -117,13 +117,12 @@ fn page(plain: &Text, steered: &Text, evidence: Option<&Evidence>) -> String {
     let mut page = format!("plain\n{}\n\nsteered\n{}\n", plain.text, steered.text);
     if let Some(evidence) = evidence {
         let list = |values: &[f64]| values.iter().map(|value| format!("{value:.3}")).collect::<Vec<_>>().join(", ");
+        let Evidence { shift, perplexity_plain, perplexity, .. } = evidence;
+        page += &format!("\nnext-token shift   {:.3} nats (random: {})\n", shift.value, list(&shift.random));
         page += &format!(
-            "\nnext-token shift   {:.3} nats (random directions: {})\nneutral perplexity {:.2} plain, {:.2} steered (random directions: {})\n",
-            evidence.shift.value,
-            list(&evidence.shift.random),
-            evidence.perplexity_plain,
-            evidence.perplexity.value,
-            list(&evidence.perplexity.random),
+            "neutral perplexity {perplexity_plain:.2} plain, {:.2} steered (random: {})\n",
+            perplexity.value,
+            list(&perplexity.random),
         );
     }
     page

@@ -1,4 +1,5 @@
-//! From logits to log probabilities, in f64: differences of probabilities far below f32's precision are what is measured.
+//! From logits to log probabilities, in f64: differences of probabilities far below f32's precision are what is
+//! measured.
 
 /// The natural logarithm of a softmax.
 pub struct LogSoftmax {

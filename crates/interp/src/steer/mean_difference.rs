@@ -31,8 +31,8 @@ pub struct LayerDirection {
 }
 
 /// The mean difference of the residual stream between positive and negative texts, read at their last tokens after each
-/// block of `layers` (Rimsky et al. 2023, "Steering Llama 2 via Contrastive Activation Addition"; Marks and Tegmark 2023,
-/// "The Geometry of Truth", call the same direction mass-mean).
+/// block of `layers` (Rimsky et al. 2023, "Steering Llama 2 via Contrastive Activation Addition"; Marks and Tegmark
+/// 2023, "The Geometry of Truth", call the same direction mass-mean).
 ///
 /// All texts run in one batch. `progress` is told the tokens done and in all. Errors as [`Contrast::read`].
 pub async fn mean_difference(
@@ -66,8 +66,8 @@ fn direction(contrast: &Contrast) -> LayerDirection {
 /// On SmolLM2-135M with ten cheerful and gloomy pairs every layer gets all held-out pairs right. d' is 1.5 to 2 up to
 /// block 9, above 3 from 13 to 22 with its largest at 21, and 2.8 later. So is what a vector of a fifth of the typical
 /// norm does to the log odds of six cheerful against six gloomy words after five prompts: +1.8 at block 4, +3.4 at 14,
-/// +5.7 at 20, +4.8 at 24, where random directions give at most 0.7. The late blocks stay out, although vectors steer there
-/// too: with few blocks left to work with it, a vector acts on the next word more than on what is said.
+/// +5.7 at 20, +4.8 at 24, where random directions give at most 0.7. The late blocks stay out, although vectors steer
+/// there too: with few blocks left to work with it, a vector acts on the next word more than on what is said.
 fn suggest(layers: &[LayerDirection], blocks: u32) -> Option<u32> {
     let in_the_middle = |layer: u32| (blocks / 4..blocks - blocks / 4).contains(&layer);
     let judged = layers.iter().filter_map(|layer| Some((layer.layer, layer.separability?)));

@@ -2,9 +2,9 @@
 
 /// A direction drawn evenly from the unit sphere, `[width]`.
 ///
-/// Gaussian numbers, normalised (Muller 1959). They come from splitmix64 (Steele, Lea and Flood 2014) by Box and Muller's
-/// transform. Number `i` depends on the seed and `i` alone, and the logarithm and the cosine are libm's rather than the
-/// platform's: every machine, and every browser, gets the same bits.
+/// Gaussian numbers, normalised (Muller 1959). They come from splitmix64 (Steele, Lea and Flood 2014) by Box and
+/// Muller's transform. Number `i` depends on the seed and `i` alone, and the logarithm and the cosine are libm's rather
+/// than the platform's: every machine, and every browser, gets the same bits.
 pub fn random_direction(seed: u64, width: usize) -> Vec<f32> {
     let gaussian: Vec<f64> = (0..width as u64).map(|i| gaussian(seed, i)).collect();
     let norm = gaussian.iter().map(|x| x * x).sum::<f64>().sqrt();
