@@ -20,11 +20,12 @@ async fn links_that_cannot_be_used_say_why() -> Result<()> {
         .play(&profile, async |page| {
             for (says, link, remedy) in &links {
                 page.open(&stage.address(&format!("/?backend=cpu{link}"))).await?;
-                let seen = page.until("the link is refused", DRAWN, |seen| !seen.notices.is_empty()).await?;
+                page.until("the link is refused", DRAWN, |seen| !seen.notices.is_empty()).await?;
+                // Still there once everything else is: nobody reads a notice in a second.
+                let seen = page.until_ready().await?;
                 println!("e2e: bad-links: {says}: {:?}", seen.notices);
                 ensure!(seen.complaint().contains(says) && seen.complaint().contains(remedy), "{:?}", seen.notices);
                 page.set("prompt", "Still here").await?;
-                page.until_ready().await?;
             }
             Ok(())
         })
@@ -40,13 +41,13 @@ async fn a_vector_of_another_model_is_refused_when_it_is_to_act() -> Result<()> 
         .play(&profile, async |page| {
             page.open(&stage.address(&format!("/?backend=cpu{link}"))).await?;
             page.until_ready().await?;
-            page.click("write").await?;
             let seen = page.until("the vector is refused", DRAWN, |seen| !seen.notices.is_empty()).await?;
             println!("e2e: other-width: {:?}", seen.notices);
             for words in ["64", "576", "made with this model"] {
                 ensure!(seen.complaint().contains(words), "\"{words}\" is not in {:?}", seen.notices);
             }
-            page.build_vector().await?;
+            page.click("build-vector").await?;
+            page.until_vector_built().await?;
             let seen = page.write().await?;
             ensure!(seen.plain.ids() != seen.steered.ids(), "a vector of this model acts");
             Ok(())

@@ -17,7 +17,7 @@ async fn both_backends_write_the_same_and_software_gpus_are_not_used_unasked() -
                 page.open(&stage.address(&format!("/?backend={choice}{link}"))).await?;
                 let ready = page.until_ready().await?;
                 let begun = Instant::now();
-                let written = page.write().await?;
+                let written = page.until_written().await?;
                 stage.took(&format!("wrote {} tokens twice with {choice}", written.plain.tokens.len()), begun);
                 Ok(Seen { note: ready.note, ..written })
             })

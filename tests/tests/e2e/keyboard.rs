@@ -1,11 +1,10 @@
 //! Everything without a mouse.
 
-use crate::page::WRITTEN;
+use crate::page::{Seen, WRITTEN};
 use crate::recipes::{self, smollm2};
 use crate::stage::Stage;
 use anyhow::{Context, Result, ensure};
 use fantoccini::key::Key;
-use tiller_recipe::Recipe;
 
 fn key(key: Key) -> String {
     char::from(key).to_string()
@@ -16,12 +15,12 @@ async fn the_keyboard_reaches_and_does_everything() -> Result<()> {
     const TOKENS: usize = 400;
     let stage = Stage::set("keyboard").await?;
     let profile = stage.profile()?;
-    let recipe = Recipe { max_tokens: TOKENS as u32, ..recipes::steered(smollm2(), 576)? };
-    let link = recipes::link(&recipe)?;
+    let link = recipes::link(&recipes::steered(smollm2(), 576)?)?;
     stage
         .play(&profile, async |page| {
             page.open(&stage.address(&format!("/?backend=cpu{link}"))).await?;
             page.until_ready().await?;
+            page.until_written().await?;
 
             let mut reached = Vec::new();
             for _ in 0..80 {
@@ -44,9 +43,11 @@ async fn the_keyboard_reaches_and_does_everything() -> Result<()> {
             let down = page.seen().await?.strength.context("there is a slider")?;
             ensure!(up > 1.5 && down < 1.5, "arrow keys move the slider from 1.5 to {up} and {down}");
 
+            page.set("max-tokens", &TOKENS.to_string()).await?;
             let control_enter = key(Key::Control) + &key(Key::Enter);
             page.find("prompt").await?.send_keys(&control_enter).await?;
-            page.until("a token is written", WRITTEN, |seen| !seen.plain.tokens.is_empty()).await?;
+            let begun = |seen: &Seen| seen.plain.is("writing") && !seen.plain.tokens.is_empty();
+            page.until("a token is written", WRITTEN, begun).await?;
             page.press(&key(Key::Escape)).await?;
             let seen = page.until_written().await?;
             ensure!(seen.plain.tokens.len() < TOKENS, "Escape stops");

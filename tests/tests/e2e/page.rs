@@ -30,7 +30,8 @@ pub struct Seen {
     pub prompt: Option<String>,
     pub pairs: Vec<(String, String)>,
     pub strength: Option<f32>,
-    pub vector_state: Option<String>,
+    /// `none`, `building`, `stale` or `ready`.
+    pub vector: Option<String>,
     pub plain: Run,
     pub steered: Run,
     pub link: Option<String>,
@@ -110,14 +111,10 @@ impl Page<'_> {
         Ok(seen)
     }
 
-    /// Builds a vector from the pairs that the page shows.
-    pub async fn build_vector(&self) -> Result<Seen> {
-        self.click("build-vector").await?;
-        let seen = self
-            .until("the vector is built", VECTOR_BUILT, |seen| {
-                seen.vector_state.as_deref() == Some("ready") || !seen.notices.is_empty()
-            })
-            .await?;
+    /// Waits for the vector of the pairs that the page shows; it builds one by itself when it has none.
+    pub async fn until_vector_built(&self) -> Result<Seen> {
+        let built = |seen: &Seen| seen.vector.as_deref() == Some("ready") || !seen.notices.is_empty();
+        let seen = self.until("the vector is built", VECTOR_BUILT, built).await?;
         ensure!(seen.notices.is_empty(), "the vector is not built: {:?}", seen.notices);
         Ok(seen)
     }
@@ -128,6 +125,7 @@ impl Page<'_> {
         self.until_written().await
     }
 
+    /// Waits for the end of both runs. What a link asks for is written by itself, once the model is there.
     pub async fn until_written(&self) -> Result<Seen> {
         let done = |seen: &Seen| {
             let runs = [&seen.plain, &seen.steered];

@@ -19,7 +19,7 @@ return {
   prompt: at("prompt")?.value ?? null,
   pairs: all("pair-positive").map((positive, i) => [positive.value, all("pair-negative")[i]?.value ?? ""]),
   strength: at("strength") == null ? null : Number(at("strength").value),
-  vector_state: state("vector-status"),
+  vector: state("vector-status"),
   plain: run("plain-text"),
   steered: run("steered-text"),
   link: at("link-field")?.value ?? null,
