@@ -7,6 +7,7 @@
 mod cancel;
 mod error;
 mod hub;
+mod listing;
 mod obtain;
 mod store;
 
@@ -19,7 +20,7 @@ pub use cancel::Cancel;
 pub use error::HubError;
 pub use hub::{Hub, REAL_HUB};
 pub use obtain::{Phase, Progress, obtain};
-pub use store::{CacheEntry, Partial, Store};
+pub use store::{CacheEntry, Partial, Store, Writer};
 
 #[cfg(not(target_arch = "wasm32"))]
 pub use native::DiskStore;

@@ -1,6 +1,7 @@
 //! The flow: from the cache, or from the hub into the cache.
 
-use crate::store::Writer;
+use crate::listing::{self, Listed};
+use crate::store::{Writer, refuse_reserved};
 use crate::{Cancel, Hub, HubError, Partial, Store};
 use sha2::{Digest, Sha256};
 use tiller_sites::ModelRef;
@@ -35,8 +36,10 @@ pub enum Phase {
     Ready,
 }
 
-/// Tries in a row that bring no byte, after which one gives up.
+/// Tries in a row that bring next to nothing, after which one gives up.
 const TRIES: u32 = 5;
+/// What a try must bring to count as one that got on.
+const GOT_ON_BYTES: u64 = 64 << 10;
 /// Pause before the second try; each later one doubles it.
 const FIRST_PAUSE_S: f64 = 0.5;
 const REHASH_BYTES: usize = 4 << 20;
@@ -46,7 +49,7 @@ const MAX_BYTES: u64 = 16 << 30;
 /// The file that `file` names: from the cache without a request, or from the hub.
 ///
 /// A transfer that breaks goes on where it broke; one that an earlier call left goes on too. The bytes are hashed as they
-/// come and compared with the reference's sha256, or where it has none with the one that the hub names. What does not
+/// come and compared with the reference's sha256, or where it has none with the one that the hub lists. What does not
 /// match is not kept.
 pub async fn obtain<S: Store>(
     hub: &Hub,
@@ -56,6 +59,7 @@ pub async fn obtain<S: Store>(
     mut on_progress: impl FnMut(Progress),
 ) -> Result<S::File, HubError> {
     file.validate()?;
+    refuse_reserved(file)?;
     if let Some(found) = store.open(file).await? {
         let bytes = tiller_formats::ByteSource::len(&found);
         on_progress(Progress { received: bytes, total: Some(bytes), bytes_per_s: 0.0, phase: Phase::Ready });
@@ -71,21 +75,23 @@ pub async fn obtain<S: Store>(
         hash: Sha256::new(),
         total: file.bytes,
         expected: file.sha256.clone(),
+        looked_up: file.bytes.is_some() && file.sha256.is_some(),
         started: transport::seconds(),
         at_start: 0,
     };
     transfer.rehash().await?;
     match transfer.run().await {
-        Ok(()) => {}
-        Err(error @ (HubError::WrongBytes { .. } | HubError::WrongLength { .. })) => {
-            drop(transfer);
-            store.remove(file).await?;
-            return Err(error);
+        Ok(sha256) => {
+            let Transfer { writer, .. } = transfer;
+            let found = ModelRef { bytes: Some(writer.len()), sha256: Some(sha256), ..file.clone() };
+            store.finish(&found, writer).await
         }
-        Err(error) => return Err(error),
+        Err(error @ (HubError::WrongBytes { .. } | HubError::WrongLength { .. })) => {
+            transfer.writer.discard().await?;
+            Err(error)
+        }
+        Err(error) => Err(error),
     }
-    let Transfer { writer, .. } = transfer;
-    store.finish(file, writer).await
 }
 
 struct Transfer<'a, W, P> {
@@ -98,6 +104,8 @@ struct Transfer<'a, W, P> {
     total: Option<u64>,
     /// The sha256 that the bytes must have, once it is known.
     expected: Option<String>,
+    /// Whether the hub was asked for what the reference does not say.
+    looked_up: bool,
     started: f64,
     /// Bytes that were there when the transfer began.
     at_start: u64,
@@ -126,33 +134,39 @@ impl<W: Writer, P: FnMut(Progress)> Transfer<'_, W, P> {
             self.hash.update(&bytes);
             at += len as u64;
             self.report(Phase::Verifying);
+            // In a tab: lets a message arrive that stops this.
+            transport::sleep(0.0).await;
         }
         self.at_start = end;
         self.started = transport::seconds();
         Ok(())
     }
 
-    async fn run(&mut self) -> Result<(), HubError> {
+    /// Tries until all bytes are there; their sha256 then.
+    async fn run(&mut self) -> Result<String, HubError> {
         let mut tries = 0;
         loop {
             let before = self.writer.len();
-            match self.attempt().await {
+            let error = match self.attempt().await {
                 Ok(()) => return self.check(),
-                Err(HubError::Unreachable { .. } | HubError::Broken { .. }) if self.writer.len() > before => tries = 0,
-                Err(HubError::Unreachable { reason }) if tries + 1 == TRIES && self.writer.len() == 0 => {
-                    return Err(HubError::Unreachable { reason });
-                }
-                Err(HubError::Unreachable { .. } | HubError::Broken { .. }) => {}
+                Err(error) if error.may_pass() => error,
                 Err(error) => return Err(error),
+            };
+            let received = self.writer.len();
+            if received >= before + GOT_ON_BYTES {
+                tries = 0;
             }
             tries += 1;
             if tries >= TRIES {
-                return Err(HubError::Broken { tries, received: self.writer.len() });
+                return Err(match error {
+                    HubError::Broken { .. } => HubError::Broken { tries, received },
+                    HubError::Unreachable { .. } if received > 0 => HubError::Broken { tries, received },
+                    error => error,
+                });
             }
-            let at = self.writer.len();
-            self.report(Phase::Resuming { at });
-            transport::sleep(FIRST_PAUSE_S * f64::from(1u32 << (tries - 1))).await;
-            self.go_on()?;
+            self.report(Phase::Resuming { at: received });
+            let pause = FIRST_PAUSE_S * f64::from(1u32 << (tries - 1));
+            self.cancel.or(async { Ok(transport::sleep(pause).await) }).await?;
         }
     }
 
@@ -163,31 +177,31 @@ impl<W: Writer, P: FnMut(Progress)> Transfer<'_, W, P> {
         if start == 0 {
             self.report(Phase::Connecting);
         }
+        if !self.looked_up {
+            self.look_up().await?;
+        }
         if start > 0 && Some(start) == self.total {
             return Ok(());
         }
         let address = self.hub.file_address(self.file);
-        let etag = self.writer.partial().etag.clone();
-        let mut answer = transport::get(&address, start, etag.as_deref()).await?;
+        let known = self.writer.partial().etag.clone();
+        let mut answer = self.cancel.or(transport::get(&address, start, known.as_deref())).await?;
+        let promised = answer.length.map(|length| start.saturating_add(length));
         match answer.status {
-            206 if answer.range_start == Some(start) => {}
-            // The whole file, because its version changed or the server knows no ranges; or a range that is not the one
-            // asked for.
+            206 if answer.range_start == Some(start)
+                && (known.is_none() || answer.etag.is_none() || known == answer.etag)
+                && (promised.is_none() || self.total.is_none() || promised == self.total) => {}
+            // The whole file, because its version changed or the server knows no ranges.
             200 => self.restart(Partial { etag: answer.etag.take() }).await?,
+            // Of another version, or not the range that was asked for: what is here leads nowhere.
             206 | 416 => {
                 self.restart(Partial::default()).await?;
-                return Err(HubError::Broken { tries: 1, received: 0 });
+                return Err(self.broken());
             }
-            401 | 403 => return Err(HubError::Refused { repo: self.file.repo.clone() }),
-            404 => {
-                let ModelRef { repo, revision, file, .. } = self.file.clone();
-                return Err(HubError::NotFound { repo, revision, file });
-            }
-            429 => return Err(HubError::TooManyRequests),
-            status => return Err(HubError::Status { status }),
+            status => return Err(self.refusal(status)),
         }
         if let Some(length) = answer.length {
-            let promised = self.writer.len() + length;
+            let promised = self.writer.len().saturating_add(length);
             match self.total {
                 Some(total) if total != promised => {
                     return Err(HubError::WrongLength { expected: total, found: promised });
@@ -195,23 +209,63 @@ impl<W: Writer, P: FnMut(Progress)> Transfer<'_, W, P> {
                 _ => self.total = Some(promised),
             }
         }
-        if self.expected.is_none() {
-            self.expected = answer.sha256.clone();
-        }
         let limit = self.total.unwrap_or(MAX_BYTES);
-        while let Some(bytes) = answer.next().await? {
-            self.go_on()?;
+        if let (Some(total), Some(room)) = (self.total, self.writer.room().await)
+            && total.saturating_sub(self.writer.len()) > room
+        {
+            return Err(HubError::StorageFull { needed: total - self.writer.len() });
+        }
+        while let Some(bytes) = self.cancel.or(answer.next()).await? {
             let found = self.writer.len() + bytes.len() as u64;
             if found > limit {
                 return Err(HubError::WrongLength { expected: limit, found });
             }
-            self.writer.write(&bytes).await?;
+            let needed = limit - self.writer.len();
+            self.writer.write(&bytes).await.map_err(|error| match error {
+                HubError::StorageFull { .. } => HubError::StorageFull { needed },
+                error => error,
+            })?;
             self.hash.update(&bytes);
             self.report(Phase::Downloading);
         }
         match self.total {
-            Some(total) if self.writer.len() < total => Err(HubError::Broken { tries: 1, received: self.writer.len() }),
+            Some(total) if self.writer.len() < total => Err(self.broken()),
             _ => Ok(()),
+        }
+    }
+
+    /// Asks the hub for length and checksum; what the reference says stays.
+    async fn look_up(&mut self) -> Result<(), HubError> {
+        let address = self.hub.listing_address(self.file);
+        let mut answer = self.cancel.or(transport::get(&address, 0, None)).await?;
+        if answer.status != 200 {
+            return Err(self.refusal(answer.status));
+        }
+        let mut listing = Vec::new();
+        while let Some(bytes) = self.cancel.or(answer.next()).await? {
+            listing.extend_from_slice(&bytes);
+            if listing.len() > listing::MAX_BYTES {
+                break;
+            }
+        }
+        let Listed { bytes, sha256 } = listing::find(&listing, &self.file.file);
+        self.total = self.total.or(bytes);
+        self.expected = self.expected.take().or(sha256);
+        self.looked_up = true;
+        Ok(())
+    }
+
+    fn broken(&self) -> HubError {
+        HubError::Broken { tries: 1, received: self.writer.len() }
+    }
+
+    fn refusal(&self, status: u16) -> HubError {
+        let ModelRef { repo, revision, file, .. } = self.file.clone();
+        match status {
+            401 | 403 => HubError::Refused { repo },
+            404 => HubError::NotFound { repo, revision, file },
+            429 => HubError::TooManyRequests,
+            status => HubError::Status { status },
         }
     }
 
@@ -219,14 +273,16 @@ impl<W: Writer, P: FnMut(Progress)> Transfer<'_, W, P> {
         self.writer.restart(partial).await?;
         self.hash = Sha256::new();
         self.at_start = 0;
+        self.started = transport::seconds();
         Ok(())
     }
 
-    fn check(&mut self) -> Result<(), HubError> {
+    /// The sha256 of all bytes, if it is the one they must have.
+    fn check(&mut self) -> Result<String, HubError> {
         let found: String = self.hash.finalize_reset().iter().map(|byte| format!("{byte:02x}")).collect();
         match &self.expected {
             Some(expected) if *expected != found => Err(HubError::WrongBytes { expected: expected.clone(), found }),
-            _ => Ok(()),
+            _ => Ok(found),
         }
     }
 }
@@ -234,10 +290,4 @@ impl<W: Writer, P: FnMut(Progress)> Transfer<'_, W, P> {
 /// The first byte of a `Content-Range: bytes 5-9/10`.
 pub(crate) fn range_start(header: &str) -> Option<u64> {
     header.strip_prefix("bytes ")?.split('-').next()?.trim().parse().ok()
-}
-
-/// The hub names large files by their sha256.
-pub(crate) fn sha256_of(etags: [Option<String>; 2]) -> Option<String> {
-    let plain = etags.into_iter().flatten().map(|etag| etag.trim_start_matches("W/").trim_matches('"').to_lowercase());
-    plain.into_iter().find(|etag| etag.len() == 64 && etag.bytes().all(|b| b.is_ascii_hexdigit()))
 }

@@ -28,13 +28,14 @@ pub trait Store {
     type File: ByteSource;
     type Writer: Writer;
 
-    /// The complete file, if it is here and as long as `file` says.
+    /// The complete file, if it is here with the length and the checksum that `file` names.
     async fn open(&self, file: &ModelRef) -> Result<Option<Self::File>, HubError>;
 
-    /// Opens the partial file to append to it, keeping what is there.
+    /// Opens the partial file to append to it, keeping what is there. Nobody else can until the writer is dropped
+    /// ([`HubError::InUse`]).
     async fn append(&self, file: &ModelRef) -> Result<Self::Writer, HubError>;
 
-    /// Makes the partial file the complete one.
+    /// Makes the partial file the complete one. `file` has the length and the checksum that were found.
     async fn finish(&self, file: &ModelRef, writer: Self::Writer) -> Result<Self::File, HubError>;
 
     /// Removes the file, complete or partial; no error where there is none.
@@ -51,6 +52,9 @@ pub trait Writer {
     /// What was remembered with the bytes that are there.
     fn partial(&self) -> &Partial;
 
+    /// Bytes that the place still has room for, where it says.
+    async fn room(&self) -> Option<u64>;
+
     /// Bytes `at .. at + len` of what is there.
     async fn read(&mut self, at: u64, len: usize) -> Result<Vec<u8>, HubError>;
 
@@ -58,4 +62,55 @@ pub trait Writer {
 
     /// Forgets all bytes, and remembers `partial` for those to come.
     async fn restart(&mut self, partial: Partial) -> Result<(), HubError>;
+
+    /// Removes what was received.
+    async fn discard(self) -> Result<(), HubError>;
+}
+
+/// Endings of the notes that stores keep beside their files.
+pub const PART: &str = ".part";
+pub const PART_NOTE: &str = ".part.json";
+pub const NOTE: &str = ".note.json";
+
+/// Checks that a file of the hub cannot be taken for a store's note about another one.
+pub fn refuse_reserved(file: &ModelRef) -> Result<(), HubError> {
+    let ends_as_a_note = [PART, PART_NOTE, NOTE].iter().any(|ending| file.file.ends_with(ending));
+    let is_hidden = file.file.rsplit('/').next().is_some_and(|name| name.starts_with('.'));
+    if ends_as_a_note || is_hidden { Err(HubError::Reserved(file.file.clone())) } else { Ok(()) }
+}
+
+/// The folders that lead to a file, and its name: owner, repository, revision, and the path within. A revision is one
+/// folder, though it may have a slash (`refs/pr/1`): two files must never meet in one place.
+pub fn place(file: &ModelRef) -> (Vec<String>, String) {
+    let mut parts: Vec<String> = file.repo.split('/').map(String::from).collect();
+    parts.push(file.revision.replace('/', SLASH));
+    parts.extend(file.file.split('/').map(String::from));
+    let name = parts.pop().unwrap_or_default();
+    (parts, name)
+}
+
+/// Stands for a slash in a revision's folder; no revision has a percent sign.
+pub const SLASH: &str = "%2F";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(revision: &str, file: &str) -> ModelRef {
+        ModelRef { repo: "a/b".into(), revision: revision.into(), file: file.into(), bytes: None, sha256: None }
+    }
+
+    #[test]
+    fn two_files_never_meet_in_one_place() {
+        assert_eq!(place(&file("x/y", "z")), (vec!["a".into(), "b".into(), "x%2Fy".into()], "z".into()));
+        assert_ne!(place(&file("x/y", "z")), place(&file("x", "y/z")));
+    }
+
+    #[test]
+    fn names_of_notes_are_refused() {
+        for name in ["m.gguf.part", "m.gguf.part.json", "m.gguf.note.json", ".m.gguf.sha256", "sub/.hidden"] {
+            assert!(matches!(refuse_reserved(&file("main", name)), Err(HubError::Reserved(_))), "{name}");
+        }
+        assert!(refuse_reserved(&file("main", "sub/m.part.gguf")).is_ok());
+    }
 }

@@ -200,3 +200,76 @@ fn a_server_that_is_gone_is_said_to_be() {
     let message = found.err().expect("nobody listens there").to_string();
     assert!(message.contains("could not be reached") && message.contains("try again"), "{message}");
 }
+
+#[test]
+fn a_cached_file_with_other_bytes_is_fetched_again() {
+    let fixture = Fixture::new();
+    let file = fixture.file();
+    let path = fixture.cache.path(&file);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, vec![7; BYTES]).unwrap();
+    assert_eq!(fixture.obtain(&file).0.unwrap(), fixture.content);
+}
+
+#[test]
+fn a_link_with_a_false_checksum_does_not_cost_the_cached_file() {
+    let fixture = Fixture::new();
+    let file = fixture.file();
+    fixture.obtain(&file).0.unwrap();
+    let false_link = ModelRef { sha256: Some("0".repeat(64)), ..file.clone() };
+    let (found, _) = fixture.obtain(&false_link);
+    assert!(matches!(found, Err(HubError::WrongBytes { .. })), "{found:?}");
+    fixture.server.log().clear();
+    assert_eq!(fixture.obtain(&file).0.unwrap(), fixture.content);
+    assert!(fixture.server.log().entries().is_empty());
+}
+
+#[test]
+fn a_reference_without_checksum_is_checked_against_the_hubs_listing() {
+    let fixture = Fixture::new();
+    let (found, progress) = fixture.obtain(&ModelRef { bytes: None, sha256: None, ..fixture.file() });
+    assert_eq!(found.unwrap(), fixture.content);
+    assert!(progress.iter().all(|p| p.phase != Phase::Downloading || p.total == Some(BYTES as u64)));
+    let paths: Vec<String> = fixture.server.log().entries().into_iter().map(|entry| entry.path).collect();
+    assert_eq!(paths[0], format!("/api/models/{REPO}/tree/{REVISION}"));
+}
+
+#[test]
+fn what_the_hub_refuses_is_said_and_a_busy_hub_is_asked_again() {
+    let fixture = Fixture::new();
+    let file = fixture.file();
+    let refused_with = |status| {
+        fixture.server.faults().times(1, FILE, Fault::Status(status));
+        fixture.obtain(&file).0.unwrap_err()
+    };
+    for status in [401, 403] {
+        assert!(matches!(refused_with(status), HubError::Refused { .. }));
+    }
+    assert!(matches!(refused_with(404), HubError::NotFound { .. }));
+    assert!(matches!(refused_with(429), HubError::TooManyRequests));
+    assert!(matches!(refused_with(418), HubError::Status { status: 418 }));
+    fixture.server.faults().times(1, FILE, Fault::Status(503));
+    let (found, progress) = fixture.obtain(&file);
+    assert_eq!(found.unwrap(), fixture.content);
+    assert!(progress.iter().any(|p| p.phase == Phase::Resuming { at: 0 }));
+}
+
+#[test]
+fn a_file_that_is_being_received_is_nobody_elses() {
+    let fixture = Fixture::new();
+    let file = fixture.file();
+    let writer = pollster::block_on(fixture.cache.append(&file)).unwrap();
+    assert!(matches!(fixture.obtain(&file).0, Err(HubError::InUse)));
+    drop(writer);
+    assert_eq!(fixture.obtain(&file).0.unwrap(), fixture.content);
+}
+
+#[test]
+fn more_left_over_than_the_file_is_long_starts_over() {
+    let fixture = Fixture::new();
+    let file = fixture.file();
+    let path = fixture.cache.path(&file);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path.with_extension("gguf.part"), vec![1; BYTES + 5]).unwrap();
+    assert_eq!(fixture.obtain(&file).0.unwrap(), fixture.content);
+}

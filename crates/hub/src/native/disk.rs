@@ -1,9 +1,10 @@
 //! A folder that is laid out as the hub's paths are.
 
-use crate::store::Writer;
+use crate::store::{PART, PART_NOTE, SLASH, Writer, place};
 use crate::{CacheEntry, HubError, Partial, Store};
+use sha2::{Digest, Sha256};
 use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use tiller_formats::{ByteSource, FileSource};
 use tiller_sites::ModelRef;
@@ -22,9 +23,13 @@ impl DiskStore {
 
     /// Where the complete file is, or would be. `file` has been validated.
     pub fn path(&self, file: &ModelRef) -> PathBuf {
-        self.root.join(&file.repo).join(&file.revision).join(&file.file)
+        let (folders, name) = place(file);
+        folders.iter().fold(self.root.clone(), |path, folder| path.join(folder)).join(name)
     }
 }
+
+/// Folders within each other that a listing follows: links may lead in circles.
+const DEEPEST: usize = 12;
 
 fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -48,16 +53,29 @@ impl Store for DiskStore {
         if !path.is_file() {
             return Ok(None);
         }
-        let source = FileSource::open(path).map_err(storage)?;
-        Ok((file.bytes.is_none_or(|bytes| bytes == source.len())).then_some(source))
+        let source = FileSource::open(&path).map_err(storage)?;
+        if file.bytes.is_some_and(|bytes| bytes != source.len()) {
+            return Ok(None);
+        }
+        // Anybody may have put the file here, so that only its bytes say what it is.
+        if let Some(expected) = &file.sha256
+            && *expected != sha256(&path).map_err(storage)?
+        {
+            return Ok(None);
+        }
+        Ok(Some(source))
     }
 
     async fn append(&self, file: &ModelRef) -> Result<DiskWriter, HubError> {
         let path = self.path(file);
         fs::create_dir_all(path.parent().expect("a file lies in a folder")).map_err(storage)?;
-        let (part, notes) = (beside(&path, ".part"), beside(&path, ".part.json"));
+        let (part, notes) = (beside(&path, PART), beside(&path, PART_NOTE));
         let open = OpenOptions::new().create(true).append(true).read(true).open(&part).map_err(storage)?;
         open.try_lock().map_err(|_| HubError::InUse)?;
+        // Between opening and locking, whoever had the lock may have made this the complete file.
+        if !part.exists() {
+            return Err(HubError::InUse);
+        }
         let len = open.metadata().map_err(storage)?.len();
         let partial = fs::read(&notes).ok().and_then(|notes| serde_json::from_slice(&notes).ok()).unwrap_or_default();
         Ok(DiskWriter { file: open, part, notes, len, partial })
@@ -73,7 +91,7 @@ impl Store for DiskStore {
 
     async fn remove(&self, file: &ModelRef) -> Result<(), HubError> {
         let path = self.path(file);
-        for path in [beside(&path, ".part"), beside(&path, ".part.json"), path] {
+        for path in [beside(&path, PART), beside(&path, PART_NOTE), path] {
             match fs::remove_file(path) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(storage(error)),
                 _ => {}
@@ -84,13 +102,15 @@ impl Store for DiskStore {
 
     async fn list(&self) -> Result<Vec<CacheEntry>, HubError> {
         let mut entries = Vec::new();
-        let mut folders = vec![self.root.clone()];
-        while let Some(folder) = folders.pop() {
+        let mut folders = vec![(self.root.clone(), 0)];
+        while let Some((folder, depth)) = folders.pop() {
             let Ok(inside) = fs::read_dir(&folder) else { continue };
             for item in inside.flatten() {
                 let path = item.path();
                 if path.is_dir() {
-                    folders.push(path);
+                    if depth < DEEPEST {
+                        folders.push((path, depth + 1));
+                    }
                 } else if let Some(entry) = self.entry(&path) {
                     entries.push(entry);
                 }
@@ -107,11 +127,11 @@ impl DiskStore {
         let within = path.strip_prefix(&self.root).ok()?.to_str()?.replace('\\', "/");
         let mut parts = within.splitn(4, '/');
         let (owner, name, revision, file) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-        let complete = !file.ends_with(".part");
-        let file = file.strip_suffix(".part").unwrap_or(file);
+        let complete = !file.ends_with(PART);
+        let file = file.strip_suffix(PART).unwrap_or(file);
         let model = ModelRef {
             repo: format!("{owner}/{name}"),
-            revision: revision.into(),
+            revision: revision.replace(SLASH, "/"),
             file: file.into(),
             bytes: complete.then_some(bytes),
             sha256: None,
@@ -138,6 +158,11 @@ impl Writer for DiskWriter {
         &self.partial
     }
 
+    /// The system says so only when a write fails.
+    async fn room(&self) -> Option<u64> {
+        None
+    }
+
     async fn read(&mut self, at: u64, len: usize) -> Result<Vec<u8>, HubError> {
         let source = FileSource::open(&self.part).map_err(storage)?;
         source.read_at(at, len).await.map_err(storage)
@@ -156,5 +181,23 @@ impl Writer for DiskWriter {
         fs::write(&self.notes, notes).map_err(storage)?;
         self.partial = partial;
         Ok(())
+    }
+
+    async fn discard(self) -> Result<(), HubError> {
+        fs::remove_file(&self.part).map_err(storage)?;
+        let _ = fs::remove_file(&self.notes);
+        Ok(())
+    }
+}
+
+fn sha256(path: &Path) -> std::io::Result<String> {
+    let mut file = File::open(path)?;
+    let mut hash = Sha256::new();
+    let mut bytes = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut bytes)? {
+            0 => return Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
+            read => hash.update(&bytes[..read]),
+        }
     }
 }

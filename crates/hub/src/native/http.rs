@@ -1,6 +1,7 @@
 //! Ranged requests by a blocking client.
 
 use crate::HubError;
+use crate::obtain::range_start;
 use std::io::Read;
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,6 @@ pub struct Answer {
     pub length: Option<u64>,
     pub range_start: Option<u64>,
     pub etag: Option<String>,
-    pub sha256: Option<String>,
     body: Box<dyn Read>,
 }
 
@@ -24,24 +24,24 @@ pub async fn get(address: &str, start: u64, etag: Option<&str>) -> Result<Answer
         .http_status_as_error(false)
         .timeout_connect(Some(PATIENCE))
         .timeout_recv_response(Some(PATIENCE))
+        .timeout_per_read(Some(PATIENCE))
         .build()
         .into();
     let mut request = agent.get(address);
     if start > 0 {
         request = request.header("Range", format!("bytes={start}-"));
-        if let Some(etag) = etag {
+        // A weak name does not say that the bytes are the same.
+        if let Some(etag) = etag.filter(|etag| !etag.starts_with("W/")) {
             request = request.header("If-Range", etag);
         }
     }
     let response = request.call().map_err(|error| HubError::Unreachable { reason: error.to_string() })?;
     let header = |name: &str| Some(response.headers().get(name)?.to_str().ok()?.to_string());
-    let etag = header("etag");
     Ok(Answer {
         status: response.status().as_u16(),
         length: header("content-length").and_then(|length| length.parse().ok()),
-        range_start: header("content-range").and_then(|range| super::super::obtain::range_start(&range)),
-        sha256: super::super::obtain::sha256_of([header("x-linked-etag"), etag.clone()]),
-        etag,
+        range_start: header("content-range").and_then(|range| range_start(&range)),
+        etag: header("etag"),
         body: Box::new(response.into_body().into_reader()),
     })
 }

@@ -1,14 +1,20 @@
 //! Ranged requests by `fetch`, their bodies read as they come.
 
 use crate::HubError;
-use crate::obtain::{range_start, sha256_of};
-use js_sys::{Reflect, Uint8Array};
+use crate::obtain::range_start;
+use futures_util::future::{Either, select};
+use gloo::timers::future::TimeoutFuture;
+use js_sys::{Promise, Reflect, Uint8Array};
+use std::pin::pin;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
     AbortController, Headers, ReadableStreamDefaultReader, Request, RequestCache, RequestInit, RequestMode, Response,
     WorkerGlobalScope,
 };
+
+/// How long one waits for a byte; a connection that is silent for longer is taken for broken.
+const PATIENCE_S: f64 = 30.0;
 
 /// A server's answer, its body still to come. Dropping it ends the transfer.
 pub struct Answer {
@@ -17,9 +23,21 @@ pub struct Answer {
     pub length: Option<u64>,
     pub range_start: Option<u64>,
     pub etag: Option<String>,
-    pub sha256: Option<String>,
     body: Option<ReadableStreamDefaultReader>,
-    abort: AbortController,
+    _request: Running,
+}
+
+/// A request that ends when this is dropped.
+struct Running(AbortController);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+fn scope() -> WorkerGlobalScope {
+    js_sys::global().unchecked_into()
 }
 
 fn unreachable(error: JsValue) -> HubError {
@@ -27,43 +45,71 @@ fn unreachable(error: JsValue) -> HubError {
     HubError::Unreachable { reason: message.unwrap_or_else(|| "the browser does not say why".into()) }
 }
 
+async fn soon(promise: Promise) -> Result<JsValue, HubError> {
+    match select(pin!(JsFuture::from(promise)), pin!(sleep(PATIENCE_S))).await {
+        Either::Left((settled, _)) => settled.map_err(unreachable),
+        Either::Right(_) => Err(HubError::Unreachable { reason: format!("not a byte came in {PATIENCE_S} s") }),
+    }
+}
+
 /// Asks for the bytes from `start` on. `If-Range` would need the server's leave for another header, so the version is
-/// compared by its checksum at the end.
+/// compared when the answer comes, and by the checksum at the end.
 pub async fn get(address: &str, start: u64, _etag: Option<&str>) -> Result<Answer, HubError> {
-    let abort = AbortController::new().map_err(unreachable)?;
+    let running = Running(AbortController::new().map_err(unreachable)?);
     let headers = Headers::new().map_err(unreachable)?;
     if start > 0 {
         headers.set("Range", &format!("bytes={start}-")).map_err(unreachable)?;
     }
-    let options = RequestInit::new();
-    options.set_mode(RequestMode::Cors);
-    // The browser's own cache would keep the file a second time, and would give damaged bytes again when asked again.
-    options.set_cache(RequestCache::NoStore);
+    let options = options(RequestMode::Cors, &running);
     options.set_headers(&headers);
-    options.set_signal(Some(&abort.signal()));
     let request = Request::new_with_str_and_init(address, &options).map_err(unreachable)?;
-    let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
-    let response: Response =
-        JsFuture::from(scope.fetch_with_request(&request)).await.map_err(unreachable)?.unchecked_into();
+    let response: Response = match soon(scope().fetch_with_request(&request)).await {
+        Ok(response) => response.unchecked_into(),
+        Err(error) => return Err(reason_of(error, address).await),
+    };
     let header = |name: &str| response.headers().get(name).ok().flatten();
-    let etag = header("etag");
     let body = response.body().map(|body| body.get_reader().unchecked_into());
     Ok(Answer {
         status: response.status(),
         length: header("content-length").and_then(|length| length.parse().ok()),
         range_start: header("content-range").and_then(|range| range_start(&range)),
-        sha256: sha256_of([header("x-linked-etag"), etag.clone()]),
-        etag,
+        etag: header("etag"),
         body,
-        abort,
+        _request: running,
     })
+}
+
+fn options(mode: RequestMode, running: &Running) -> RequestInit {
+    let options = RequestInit::new();
+    options.set_mode(mode);
+    // The browser's own cache would keep the file a second time, and would give damaged bytes again when asked again.
+    options.set_cache(RequestCache::NoStore);
+    options.set_signal(Some(&running.0.signal()));
+    options
+}
+
+/// A browser gives one and the same error for a dead line and for a server that does not let the page read. Whether
+/// the server is there can be seen by asking for an answer that nobody will read.
+async fn reason_of(error: HubError, address: &str) -> HubError {
+    if !scope().navigator().on_line() {
+        return HubError::Offline;
+    }
+    let Ok(abort) = AbortController::new() else { return error };
+    let running = Running(abort);
+    let options = options(RequestMode::NoCors, &running);
+    options.set_method("HEAD");
+    let Ok(request) = Request::new_with_str_and_init(address, &options) else { return error };
+    match soon(scope().fetch_with_request(&request)).await {
+        Ok(_) => HubError::Blocked,
+        Err(_) => error,
+    }
 }
 
 impl Answer {
     /// The next bytes of the body; `None` at its end.
     pub async fn next(&mut self) -> Result<Option<Vec<u8>>, HubError> {
         let Some(body) = &self.body else { return Ok(None) };
-        let piece = JsFuture::from(body.read()).await.map_err(unreachable)?;
+        let piece = soon(body.read()).await?;
         let field = |name: &str| Reflect::get(&piece, &name.into()).unwrap_or(JsValue::UNDEFINED);
         if field("done").is_truthy() {
             return Ok(None);
@@ -72,18 +118,11 @@ impl Answer {
     }
 }
 
-impl Drop for Answer {
-    fn drop(&mut self) {
-        self.abort.abort();
-    }
-}
-
 pub async fn sleep(seconds: f64) {
-    gloo::timers::future::TimeoutFuture::new((seconds * 1000.0) as u32).await;
+    TimeoutFuture::new((seconds * 1000.0) as u32).await;
 }
 
 /// Seconds of a clock that only goes forward.
 pub fn seconds() -> f64 {
-    let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
-    scope.performance().map_or(0.0, |clock| clock.now() / 1000.0)
+    scope().performance().map_or(0.0, |clock| clock.now() / 1000.0)
 }

@@ -35,7 +35,8 @@ fn none_if_missing<T>(found: Result<T, JsValue>) -> Result<Option<T>, HubError> 
 pub async fn root() -> Result<FileSystemDirectoryHandle, HubError> {
     let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
     let storage = scope.navigator().storage();
-    if storage.is_undefined() {
+    let can = |name: &str| Reflect::has(&storage, &name.into()).unwrap_or(false);
+    if storage.is_undefined() || !can("getDirectory") {
         return Err(HubError::Storage("this browser has no private file system".into()));
     }
     let root = JsFuture::from(storage.get_directory()).await.map_err(error)?.unchecked_into();

@@ -2,7 +2,7 @@
 
 use super::opfs::{self, Exclusive};
 use super::source::BlobSource;
-use crate::store::Writer;
+use crate::store::{NOTE, Writer, place};
 use crate::{CacheEntry, HubError, Partial, Store};
 use js_sys::{Array, Uint8Array};
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use tiller_formats::ByteSource;
 use tiller_sites::ModelRef;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{Blob, FileSystemDirectoryHandle, FileSystemFileHandle, StorageEstimate, WorkerGlobalScope};
+use web_sys::{Blob, File, FileSystemDirectoryHandle, FileSystemFileHandle, StorageEstimate, WorkerGlobalScope};
 
 /// Files under their names on the hub, each with a note beside it that says what it is; or, where the browser refuses
 /// storage, blobs in its memory that live as long as the tab.
@@ -43,34 +43,54 @@ struct Note {
     partial: Partial,
 }
 
-const NOTE: &str = ".note.json";
-
 impl BrowserStore {
     /// The private file system where there is one, else memory.
     pub async fn open() -> BrowserStore {
         match opfs::root().await {
             Ok(root) => BrowserStore(Place::Disk(root)),
-            Err(_) => BrowserStore(Place::Memory(Rc::default())),
+            Err(_) => BrowserStore::in_memory(),
         }
+    }
+
+    /// Memory that lives as long as the tab, also where the browser would keep files.
+    pub fn in_memory() -> BrowserStore {
+        BrowserStore(Place::Memory(Rc::default()))
     }
 
     pub async fn usage(&self) -> StorageUse {
-        let persistent = matches!(self.0, Place::Disk(_));
-        let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
-        let unknown = StorageUse { used: None, quota: None, persistent };
-        let Ok(estimate) = scope.navigator().storage().estimate() else { return unknown };
-        let Ok(estimate) = JsFuture::from(estimate).await else { return unknown };
-        let estimate: StorageEstimate = estimate.unchecked_into();
-        StorageUse {
-            used: estimate.get_usage().map(|bytes| bytes as u64),
-            quota: estimate.get_quota().map(|bytes| bytes as u64),
-            persistent,
-        }
+        let (used, quota) = estimate().await;
+        StorageUse { used, quota, persistent: matches!(self.0, Place::Disk(_)) }
     }
 }
 
+/// Bytes of the browser's storage that this page uses and may use, where the browser says.
+async fn estimate() -> (Option<u64>, Option<u64>) {
+    let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
+    let storage = scope.navigator().storage();
+    if storage.is_undefined() {
+        return (None, None);
+    }
+    let Ok(promise) = storage.estimate() else { return (None, None) };
+    let Ok(estimate) = JsFuture::from(promise).await else { return (None, None) };
+    let estimate: StorageEstimate = estimate.unchecked_into();
+    (estimate.get_usage().map(|bytes| bytes as u64), estimate.get_quota().map(|bytes| bytes as u64))
+}
+
 fn key(file: &ModelRef) -> String {
-    format!("{}/{}/{}", file.repo, file.revision, file.file)
+    let (folders, name) = place(file);
+    folders.join("/") + "/" + &name
+}
+
+/// Whether a complete file is the one that `file` names. Both were checked when it came.
+fn is_meant(kept: &ModelRef, file: &ModelRef) -> bool {
+    let agrees = file.bytes.is_none_or(|bytes| kept.bytes == Some(bytes))
+        && file.sha256.as_ref().is_none_or(|sha256| kept.sha256.as_ref() == Some(sha256));
+    agrees && kept.repo == file.repo && kept.revision == file.revision && kept.file == file.file
+}
+
+/// A commit's files never change; those of a branch or a tag may.
+fn is_commit(revision: &str) -> bool {
+    revision.len() == 40 && revision.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 /// The folder that holds `file`, and the file's own name in it.
@@ -79,12 +99,10 @@ async fn folder_of(
     file: &ModelRef,
     create: bool,
 ) -> Result<Option<(FileSystemDirectoryHandle, String)>, HubError> {
-    let key = key(file);
-    let mut parts: Vec<&str> = key.split('/').collect();
-    let name = parts.pop().unwrap_or_default().to_string();
+    let (folders, name) = place(file);
     let mut folder = root.clone();
-    for part in parts {
-        match opfs::folder(&folder, part, create).await? {
+    for inner in folders {
+        match opfs::folder(&folder, &inner, create).await? {
             Some(inner) => folder = inner,
             None => return Ok(None),
         }
@@ -107,63 +125,71 @@ async fn write_note(handle: &FileSystemFileHandle, note: &Note) -> Result<(), Hu
     file.flush()
 }
 
+/// A file that is complete, with what is known about it.
+async fn complete(root: &FileSystemDirectoryHandle, file: &ModelRef) -> Result<Option<(ModelRef, File)>, HubError> {
+    let Some((folder, name)) = folder_of(root, file, false).await? else { return Ok(None) };
+    let Some(note) = read_note(&folder, &name).await?.filter(|note| note.complete) else { return Ok(None) };
+    let Some(handle) = opfs::file(&folder, &name, false).await? else { return Ok(None) };
+    let bytes = opfs::snapshot(&handle).await?;
+    Ok((note.model.bytes == Some(bytes.size() as u64)).then_some((note.model, bytes)))
+}
+
 impl Store for BrowserStore {
     type File = BlobSource;
     type Writer = BrowserWriter;
 
     async fn open(&self, file: &ModelRef) -> Result<Option<BlobSource>, HubError> {
-        let blob = match &self.0 {
-            Place::Memory(files) => files.borrow().get(&key(file)).map(|(_, blob)| blob.clone()),
-            Place::Disk(root) => match folder_of(root, file, false).await? {
-                Some((folder, name)) if read_note(&folder, &name).await?.is_some_and(|note| note.complete) => {
-                    match opfs::file(&folder, &name, false).await? {
-                        Some(handle) => Some(opfs::snapshot(&handle).await?.into()),
-                        None => None,
-                    }
-                }
-                _ => None,
+        let (kept, blob) = match &self.0 {
+            Place::Memory(files) => match files.borrow().get(&key(file)) {
+                Some((kept, blob)) => (kept.clone(), blob.clone()),
+                None => return Ok(None),
+            },
+            Place::Disk(root) => match complete(root, file).await? {
+                Some((kept, file)) => (kept, file.into()),
+                None => return Ok(None),
             },
         };
-        let source = blob.map(BlobSource::new);
-        Ok(source.filter(|source| file.bytes.is_none_or(|bytes| bytes == source.len())))
+        match is_meant(&kept, file) {
+            true => Ok(Some(BlobSource::new(blob))),
+            // Fetching it again could only end in the same bytes, after the good file made room for them.
+            false if is_commit(&file.revision) => Err(HubError::OtherFile { file: file.file.clone() }),
+            false => Ok(None),
+        }
     }
 
     async fn append(&self, file: &ModelRef) -> Result<BrowserWriter, HubError> {
-        let to = match &self.0 {
-            Place::Memory(_) => Target::Memory { parts: Array::new() },
-            Place::Disk(root) => {
-                let (folder, name) = folder_of(root, file, true).await?.expect("folders that are created are there");
-                let handle = opfs::file(&folder, &name, true).await?.expect("a file that is created is there");
-                let note = opfs::file(&folder, &format!("{name}{NOTE}"), true).await?.expect("created as well");
-                let left = read_note(&folder, &name).await?;
-                let target = Target::Disk { bytes: Exclusive::open(&handle).await?, handle, note };
-                let mut writer = BrowserWriter { model: file.clone(), len: 0, partial: Partial::default(), to: target };
-                match left.filter(|note| !note.complete) {
-                    Some(note) => writer.partial = note.partial,
-                    // Without a note nobody knows what the bytes are of.
-                    None => writer.restart(Partial::default()).await?,
-                }
-                if let Target::Disk { bytes, .. } = &writer.to {
-                    writer.len = bytes.len()?;
-                }
-                return Ok(writer);
-            }
+        let Place::Disk(root) = &self.0 else {
+            let to = Target::Memory { parts: Array::new() };
+            return Ok(BrowserWriter { model: file.clone(), len: 0, partial: Partial::default(), to });
         };
-        Ok(BrowserWriter { model: file.clone(), len: 0, partial: Partial::default(), to })
+        let (folder, name) = folder_of(root, file, true).await?.expect("folders that are created are there");
+        let handle = opfs::file(&folder, &name, true).await?.expect("a file that is created is there");
+        let bytes = Exclusive::open(&handle).await?;
+        let note = opfs::file(&folder, &format!("{name}{NOTE}"), true).await?.expect("created as well");
+        let left = read_note(&folder, &name).await?.filter(|note| !note.complete);
+        let len = bytes.len()?;
+        let to = Target::Disk { bytes, handle, note, folder, name };
+        let mut writer = BrowserWriter { model: file.clone(), len, partial: Partial::default(), to };
+        match left {
+            Some(left) => writer.partial = left.partial,
+            // Without a note nobody knows what the bytes are of.
+            None => writer.restart(Partial::default()).await?,
+        }
+        Ok(writer)
     }
 
     async fn finish(&self, file: &ModelRef, writer: BrowserWriter) -> Result<BlobSource, HubError> {
-        let BrowserWriter { partial, len, to, .. } = writer;
-        let model = ModelRef { bytes: Some(len), ..file.clone() };
+        let BrowserWriter { partial, to, .. } = writer;
+        let model = file.clone();
         match (to, &self.0) {
-            (Target::Disk { bytes, handle, note }, _) => {
+            (Target::Disk { bytes, handle, note, .. }, _) => {
                 bytes.flush()?;
                 drop(bytes);
                 write_note(&note, &Note { model, complete: true, partial }).await?;
                 Ok(BlobSource::new(opfs::snapshot(&handle).await?.into()))
             }
             (Target::Memory { parts }, place) => {
-                let blob = Blob::new_with_u8_array_sequence(&parts).map_err(opfs::error)?;
+                let blob = Blob::new_with_blob_sequence(&parts).map_err(opfs::error)?;
                 if let Place::Memory(files) = place {
                     files.borrow_mut().insert(key(file), (model, blob.clone()));
                 }
@@ -227,7 +253,14 @@ pub struct BrowserWriter {
 
 #[derive(Debug)]
 enum Target {
-    Disk { bytes: Exclusive, handle: FileSystemFileHandle, note: FileSystemFileHandle },
+    Disk {
+        bytes: Exclusive,
+        handle: FileSystemFileHandle,
+        note: FileSystemFileHandle,
+        folder: FileSystemDirectoryHandle,
+        name: String,
+    },
+    /// Blobs: the browser keeps those where it likes, and need not copy them to put them together.
     Memory { parts: Array },
 }
 
@@ -238,6 +271,13 @@ impl Writer for BrowserWriter {
 
     fn partial(&self) -> &Partial {
         &self.partial
+    }
+
+    async fn room(&self) -> Option<u64> {
+        match (&self.to, estimate().await) {
+            (Target::Disk { .. }, (Some(used), Some(quota))) => Some(quota.saturating_sub(used)),
+            _ => None,
+        }
     }
 
     async fn read(&mut self, at: u64, len: usize) -> Result<Vec<u8>, HubError> {
@@ -251,7 +291,10 @@ impl Writer for BrowserWriter {
     async fn write(&mut self, bytes: &[u8]) -> Result<(), HubError> {
         match &self.to {
             Target::Disk { bytes: file, .. } => file.write(self.len, bytes)?,
-            Target::Memory { parts } => drop(parts.push(&Uint8Array::from(bytes))),
+            Target::Memory { parts } => {
+                let part = Blob::new_with_u8_array_sequence(&Array::of1(&Uint8Array::from(bytes)));
+                parts.push(part.map_err(opfs::error)?.as_ref());
+            }
         }
         self.len += bytes.len() as u64;
         Ok(())
@@ -260,14 +303,24 @@ impl Writer for BrowserWriter {
     async fn restart(&mut self, partial: Partial) -> Result<(), HubError> {
         match &mut self.to {
             Target::Disk { bytes, note, .. } => {
-                bytes.truncate(0)?;
+                // First the note: it must never call bytes complete that are not there.
                 let kept = Note { model: self.model.clone(), complete: false, partial: partial.clone() };
                 write_note(note, &kept).await?;
+                bytes.truncate(0)?;
             }
             Target::Memory { parts } => *parts = Array::new(),
         }
         self.partial = partial;
         self.len = 0;
+        Ok(())
+    }
+
+    async fn discard(self) -> Result<(), HubError> {
+        if let Target::Disk { bytes, folder, name, .. } = self.to {
+            drop(bytes);
+            opfs::remove(&folder, &name).await?;
+            opfs::remove(&folder, &format!("{name}{NOTE}")).await?;
+        }
         Ok(())
     }
 }
