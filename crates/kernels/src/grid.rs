@@ -1,6 +1,6 @@
 //! How many workgroups a dispatch takes.
 
-/// Workgroups of a dispatch: `across` the width of an activation, times one for every `per` rows of it.
+/// Workgroups of a dispatch: `across` the width of an activation, times one for every few rows of it.
 ///
 /// A count across that exceeds what one dimension allows spills into z; the shaders put the two together again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,20 +11,17 @@ pub(crate) struct Grid {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Along {
-    /// One workgroup for every `per` rows of the step.
-    Rows { per: u32 },
-    /// One workgroup for every `per` picks of the step.
-    Picks { per: u32 },
+    /// The rows of the step.
+    Rows,
+    /// The picks of the step.
+    Picks,
 }
 
 impl Grid {
-    /// The three dimensions for a step of `rows` rows and `picks` picks, none above `limit`; `None` where nothing is
-    /// to be done.
-    pub fn workgroups(self, rows: u32, picks: u32, limit: u32) -> Option<[u32; 3]> {
-        let along = match self.along {
-            Along::Rows { per } => rows.div_ceil(per),
-            Along::Picks { per } => picks.div_ceil(per),
-        };
+    /// The three dimensions, none above `limit`, where a workgroup takes `per` of `count` rows or picks; `None` where
+    /// nothing is to be done.
+    pub fn workgroups(self, count: u32, per: u32, limit: u32) -> Option<[u32; 3]> {
+        let along = count.div_ceil(per);
         if self.across == 0 || along == 0 {
             return None;
         }
@@ -39,9 +36,9 @@ mod tests {
 
     #[test]
     fn a_wide_grid_spills_into_z() {
-        let grid = Grid { across: 70_000, along: Along::Rows { per: 4 } };
-        let [x, y, z] = grid.workgroups(5, 0, 65_535).unwrap();
+        let grid = Grid { across: 70_000, along: Along::Rows };
+        let [x, y, z] = grid.workgroups(5, 4, 65_535).unwrap();
         assert_eq!([x, y, z], [65_535, 2, 2]);
-        assert_eq!(grid.workgroups(0, 3, 65_535), None);
+        assert_eq!(grid.workgroups(0, 4, 65_535), None);
     }
 }

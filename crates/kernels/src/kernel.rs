@@ -3,14 +3,15 @@
 
 use tiller_formats::Quant;
 
+use crate::linear_text::{ROW_BLOCKS, linear_text};
 use crate::packing::{Packing, Scales};
 
 /// A compute shader. Those that read weights exist once for each format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kernel {
     Embed(Quant),
-    Gemv(Quant),
-    Matmul(Quant),
+    /// Multiplies by a matrix; a workgroup takes this many rows.
+    Linear(Quant, u32),
     RmsNorm,
     RopeAppend,
     Attention,
@@ -45,17 +46,26 @@ impl Kernel {
 
     /// Every kernel that weights of these formats can need.
     pub fn all(quants: &[Quant]) -> impl Iterator<Item = Kernel> {
-        let weights =
-            quants.iter().flat_map(|&quant| [Kernel::Embed(quant), Kernel::Gemv(quant), Kernel::Matmul(quant)]);
+        let weights = quants.iter().flat_map(|&quant| {
+            let linear = ROW_BLOCKS.into_iter().map(move |rows| Kernel::Linear(quant, rows));
+            std::iter::once(Kernel::Embed(quant)).chain(linear)
+        });
         weights.chain(Kernel::WITHOUT_WEIGHTS)
+    }
+
+    /// Rows (or picks) of a step that one workgroup takes.
+    pub(crate) fn rows_a_workgroup(self) -> u32 {
+        match self {
+            Kernel::Linear(_, rows) => rows,
+            _ => 1,
+        }
     }
 
     /// The whole WGSL text.
     pub fn source(self) -> String {
         let (own, parts): (&str, &[&str]) = match self {
             Kernel::Embed(_) => (shader!("embed"), &[]),
-            Kernel::Gemv(_) => (shader!("gemv"), &[]),
-            Kernel::Matmul(_) => (shader!("matmul"), &[]),
+            Kernel::Linear(..) => (shader!("linear"), &[]),
             Kernel::RmsNorm => (shader!("rms_norm"), &[]),
             Kernel::RopeAppend => (shader!("rope_append"), &[shader!("sincos")]),
             Kernel::Attention => (shader!("attention"), &[]),
@@ -68,14 +78,20 @@ impl Kernel {
             Kernel::Alternatives => (shader!("alternatives"), &[shader!("logit_order")]),
         };
         let mut source = String::from(shader!("step"));
-        if let Kernel::Embed(quant) | Kernel::Gemv(quant) | Kernel::Matmul(quant) = self {
+        if let Kernel::Embed(quant) | Kernel::Linear(quant, _) = self {
             source.push_str(shader!("octet"));
+            // Only rows of floats may end within eight columns.
+            let any_width = quant.block().0 == 1;
+            source.push_str(if any_width { shader!("within_any") } else { shader!("within_blocks") });
             push_weights(quant, &mut source);
         }
         for part in parts {
             source.push_str(part);
         }
-        source.push_str(own);
+        match self {
+            Kernel::Linear(_, rows) => source.push_str(&linear_text(own, rows)),
+            _ => source.push_str(own),
+        }
         source
     }
 }

@@ -13,6 +13,7 @@ mod gpu;
 mod grid;
 mod kernel;
 mod kv_cache;
+mod linear_text;
 mod matrix;
 mod memory;
 mod packing;

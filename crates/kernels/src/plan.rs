@@ -6,7 +6,8 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::error::GpuError;
 use crate::gpu::Gpu;
-use crate::grid::Grid;
+use crate::grid::{Along, Grid};
+use crate::kernel::Kernel;
 use crate::memory::Memory;
 use crate::pipelines::Pipeline;
 use crate::readback::{Readback, StepOutput, Ticket};
@@ -75,9 +76,17 @@ pub struct PlanStats {
 
 #[derive(Debug)]
 struct Dispatch {
-    pipeline: Arc<Pipeline>,
+    /// By the rows that a workgroup takes, ascending.
+    variants: Vec<(u32, Arc<Pipeline>)>,
     bindings: wgpu::BindGroup,
     grid: Grid,
+}
+
+impl Dispatch {
+    /// The variant for `count` rows or picks: the smallest that takes them at once, or else the largest.
+    fn variant(&self, count: u32) -> Option<&(u32, Arc<Pipeline>)> {
+        self.variants.iter().find(|(rows, _)| *rows >= count).or(self.variants.last())
+    }
 }
 
 /// A recorded step. [`Plan::submit`] replays it: one write, one encoder, one compute pass, one submit.
@@ -125,8 +134,11 @@ impl Plan {
 
         let mut kept = Vec::new();
         let mut dispatches = Vec::with_capacity(recorded.len());
-        for (index, Recorded { kernel, bound, grid, .. }) in recorded.into_iter().enumerate() {
-            let pipeline = gpu.pipelines().get(gpu.device(), kernel);
+        for (index, Recorded { kernels, bound, grid, .. }) in recorded.into_iter().enumerate() {
+            let variant = |kernel: Kernel| (kernel.rows_a_workgroup(), gpu.pipelines().get(gpu.device(), kernel));
+            let variants: Vec<(u32, Arc<Pipeline>)> = kernels.into_iter().map(variant).collect();
+            // They have the same bindings, so one group serves all.
+            let Some((_, pipeline)) = variants.first() else { continue };
             let part = |buffer, offset, bytes| {
                 let size = wgpu::BufferSize::new(bytes);
                 wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size })
@@ -157,7 +169,7 @@ impl Plan {
                 Bound::Memory(memory) => Some(memory),
                 _ => None,
             }));
-            dispatches.push(Dispatch { pipeline, bindings, grid });
+            dispatches.push(Dispatch { variants, bindings, grid });
         }
         gpu.check()?;
         let readback = Readback::new(gpu.clone(), records, alternatives, bounds.alternatives, taps);
@@ -174,10 +186,14 @@ impl Plan {
             self.gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("step") });
         {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            let (rows, picks) = (step.rows.len() as u32, step.picks.len() as u32);
             for dispatch in &self.dispatches {
-                if let Some([x, y, z]) = dispatch.grid.workgroups(rows, picks, self.gpu.groups_limit()) {
-                    pass.set_pipeline(&dispatch.pipeline.pipeline);
+                let count = match dispatch.grid.along {
+                    Along::Rows => step.rows.len() as u32,
+                    Along::Picks => step.picks.len() as u32,
+                };
+                let Some((per, pipeline)) = dispatch.variant(count) else { continue };
+                if let Some([x, y, z]) = dispatch.grid.workgroups(count, *per, self.gpu.groups_limit()) {
+                    pass.set_pipeline(&pipeline.pipeline);
                     pass.set_bind_group(0, &dispatch.bindings, &[]);
                     pass.dispatch_workgroups(x, y, z);
                 }

@@ -8,14 +8,12 @@ use crate::gpu::Gpu;
 use crate::grid::{Along, Grid};
 use crate::kernel::Kernel;
 use crate::kv_cache::KvCache;
+use crate::linear_text::{NORMED_ROWS, ROW_BLOCKS};
 use crate::matrix::Matrix;
 use crate::memory::Memory;
 use crate::plan::{Bounds, Plan, Tapped};
 use crate::step::{ALTERNATIVES, EDIT_SLOTS, LANES, TapRows};
 use crate::vector::Vector;
-
-/// Rows up to which a step multiplies by GEMV; more take the kernel that decodes weights once for many rows.
-const GEMV_ROWS: u32 = 4;
 
 /// The heads of an attention layer. `heads` is a multiple of `kv_heads`; `scale` multiplies the scores.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,11 +50,12 @@ pub(crate) enum Bound {
     Unused,
 }
 
-/// A recorded dispatch. `bound` fills the kernel's bindings from the third on, in their order: the first two are the
+/// A recorded dispatch. `kernels` do the same for more and more rows a workgroup; a step takes the one that suits its
+/// number of rows. `bound` fills the kernel's bindings from the third on, in their order: the first two are the
 /// step and `dims`.
 #[derive(Debug)]
 pub(crate) struct Recorded {
-    pub kernel: Kernel,
+    pub kernels: Vec<Kernel>,
     pub dims: Vec<u32>,
     pub bound: Vec<Bound>,
     pub grid: Grid,
@@ -79,8 +78,7 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// A plan for steps of up to `row_capacity` rows and as many picks, at most [`LANES`]. Up to four rows are
-    /// multiplied by GEMV, more by a kernel of its own; picked rows always by GEMV.
+    /// A plan for steps of up to `row_capacity` rows and as many picks, at most [`LANES`].
     pub fn new(gpu: &Gpu, row_capacity: u32) -> Recorder {
         let fault = (row_capacity == 0 || row_capacity > gpu.groups_limit())
             .then(|| GpuError::Validation(format!("a plan cannot have {row_capacity} rows")));
@@ -113,10 +111,10 @@ impl Recorder {
             let mut bound = vec![Bound::Rows, Bound::LaneTokens, self.bind(&y), Bound::Memory(shard.quants.clone())];
             bound.extend(shard.scales.clone().map(Bound::Memory));
             self.recorded.push(Recorded {
-                kernel: Kernel::Embed(table.quant()),
+                kernels: vec![Kernel::Embed(table.quant())],
                 dims: vec![table.cols(), shard.first_row, shard.rows, table.rows(), y.stride()],
                 bound,
-                grid: Grid { across: table.cols().div_ceil(8 * 64), along: Along::Rows { per: 1 } },
+                grid: Grid { across: table.cols().div_ceil(8 * 64), along: Along::Rows },
             });
         }
         y
@@ -127,10 +125,10 @@ impl Recorder {
         self.expect(gain.len() == x.width() as usize, || format!("a norm of {} on width {}", gain.len(), x.width()));
         let y = self.act(x.over, x.width());
         self.recorded.push(Recorded {
-            kernel: Kernel::RmsNorm,
+            kernels: vec![Kernel::RmsNorm],
             dims: vec![x.width(), x.stride(), over_picks(x), eps.to_bits()],
             bound: vec![self.bind(x), Bound::Memory(gain.memory()), self.bind(&y)],
-            grid: Grid { across: 1, along: one_each(x) },
+            grid: Grid { across: 1, along: along(x) },
         });
         y
     }
@@ -140,7 +138,7 @@ impl Recorder {
     pub fn linear(&mut self, x: &Act, w: &[Matrix], bias: Option<&Vector>, norm: Option<(&Vector, f32)>) -> Act {
         let outputs = w.iter().map(Matrix::rows).sum();
         let y = self.act(x.over, outputs);
-        if let (Some((gain, eps)), false) = (norm, self.by_gemv(x)) {
+        if let (Some((gain, eps)), false) = (norm, self.folds_norm(x)) {
             let normed = self.rms_norm(x, gain, eps);
             self.multiply(&normed, w, bias, None, &y, false);
         } else {
@@ -158,8 +156,16 @@ impl Recorder {
         into
     }
 
-    fn by_gemv(&self, x: &Act) -> bool {
-        x.over == Over::Picks || self.row_capacity <= GEMV_ROWS
+    /// A folded norm sums the squares of x again in every workgroup: for many rows, a dispatch of its own is cheaper.
+    fn folds_norm(&self, x: &Act) -> bool {
+        x.over == Over::Picks || self.row_capacity <= NORMED_ROWS
+    }
+
+    /// Blocks of rows for products with x: up to the first that holds all it can have.
+    fn row_blocks(&self, x: &Act) -> impl Iterator<Item = u32> {
+        let largest = if self.folds_norm(x) { NORMED_ROWS } else { u32::MAX };
+        let enough = ROW_BLOCKS.into_iter().find(|&rows| rows >= self.capacity(x.over)).unwrap_or(u32::MAX);
+        ROW_BLOCKS.into_iter().filter(move |&rows| rows <= enough && rows <= largest)
     }
 
     fn multiply(
@@ -171,7 +177,6 @@ impl Recorder {
         y: &Act,
         add: bool,
     ) {
-        let by_gemv = self.by_gemv(x);
         if let Some((gain, _)) = norm {
             self.expect(gain.len() == x.width() as usize, || {
                 format!("a norm of {} on width {}", gain.len(), x.width())
@@ -188,28 +193,25 @@ impl Recorder {
             self.weight_bytes += matrix.bytes();
             for shard in matrix.shards() {
                 let y_first = first_output + shard.first_row;
-                let mut dims = vec![matrix.cols(), shard.rows, x.stride(), y.stride(), y_first];
-                let mut bound = vec![self.bind(x), self.bind(y)];
+                let dims = vec![
+                    matrix.cols(),
+                    shard.rows,
+                    x.stride(),
+                    y.stride(),
+                    y_first,
+                    over_picks(x),
+                    u32::from(norm.is_some()),
+                    u32::from(bias.is_some()),
+                    u32::from(add),
+                    norm.map_or(0, |(_, eps)| eps.to_bits()),
+                ];
                 let vector = |vector: Option<&Vector>| vector.map_or(Bound::Unused, |v| Bound::Memory(v.memory()));
-                let flags = [u32::from(bias.is_some()), u32::from(add)];
-                let (kernel, grid) = if by_gemv {
-                    dims.extend([over_picks(x), u32::from(norm.is_some())]);
-                    dims.extend(flags);
-                    dims.push(norm.map_or(0, |(_, eps)| eps.to_bits()));
-                    bound.push(vector(norm.map(|(gain, _)| gain)));
-                    let along = match x.over {
-                        Over::Rows => Along::Rows { per: 4 },
-                        Over::Picks => Along::Picks { per: 4 },
-                    };
-                    (Kernel::Gemv(matrix.quant()), Grid { across: shard.rows.div_ceil(8), along })
-                } else {
-                    dims.extend(flags);
-                    let along = Along::Rows { per: 16 };
-                    (Kernel::Matmul(matrix.quant()), Grid { across: shard.rows.div_ceil(16), along })
-                };
+                let mut bound = vec![self.bind(x), self.bind(y), vector(norm.map(|(gain, _)| gain))];
                 bound.extend([vector(bias), Bound::Memory(shard.quants.clone())]);
                 bound.extend(shard.scales.clone().map(Bound::Memory));
-                self.recorded.push(Recorded { kernel, dims, bound, grid });
+                let kernels = self.row_blocks(x).map(|rows| Kernel::Linear(matrix.quant(), rows)).collect();
+                let grid = Grid { across: shard.rows.div_ceil(16), along: along(x) };
+                self.recorded.push(Recorded { kernels, dims, bound, grid });
             }
             first_output += matrix.rows();
         }
@@ -237,7 +239,7 @@ impl Recorder {
         };
         let units = all_heads * (head_dim - (dims / 2).min(head_dim));
         self.recorded.push(Recorded {
-            kernel: Kernel::RopeAppend,
+            kernels: vec![Kernel::RopeAppend],
             dims: vec![heads, kv_heads, head_dim, dims, u32::from(rope.interleaved), qkv.stride()],
             bound: vec![
                 Bound::Rows,
@@ -246,7 +248,7 @@ impl Recorder {
                 Bound::Memory(cache.keys.clone()),
                 Bound::Memory(cache.values.clone()),
             ],
-            grid: Grid { across: units.div_ceil(64), along: Along::Rows { per: 1 } },
+            grid: Grid { across: units.div_ceil(64), along: Along::Rows },
         });
         qkv
     }
@@ -267,7 +269,7 @@ impl Recorder {
             return y;
         };
         self.recorded.push(Recorded {
-            kernel: Kernel::Attention,
+            kernels: vec![Kernel::Attention],
             dims: vec![heads, kv_heads, head_dim, q.stride(), y.stride(), scale.to_bits()],
             bound: vec![
                 Bound::Rows,
@@ -276,7 +278,7 @@ impl Recorder {
                 Bound::Memory(cache.values.clone()),
                 self.bind(&y),
             ],
-            grid: Grid { across: heads, along: Along::Rows { per: 1 } },
+            grid: Grid { across: heads, along: Along::Rows },
         });
         y
     }
@@ -286,7 +288,7 @@ impl Recorder {
         self.expect(gate_up.width().is_multiple_of(2), || format!("gate and up in an odd width {}", gate_up.width()));
         let y = self.act(gate_up.over, gate_up.width() / 2);
         self.recorded.push(Recorded {
-            kernel: Kernel::Swiglu,
+            kernels: vec![Kernel::Swiglu],
             dims: vec![y.width(), gate_up.stride(), y.stride(), over_picks(&y)],
             bound: vec![self.bind(gate_up), self.bind(&y)],
             grid: by_element(&y),
@@ -300,7 +302,7 @@ impl Recorder {
             format!("width {} added to width {}", a.width(), into.width())
         });
         self.recorded.push(Recorded {
-            kernel: Kernel::Add,
+            kernels: vec![Kernel::Add],
             dims: vec![into.width(), into.stride(), over_picks(&into)],
             bound: vec![self.bind(a), self.bind(&into)],
             grid: by_element(&into),
@@ -314,7 +316,7 @@ impl Recorder {
         let fits = vector.len() == x.width() as usize && (edit_slot as usize) < EDIT_SLOTS;
         self.expect(fits, || format!("a vector of {} in slot {edit_slot} on width {}", vector.len(), x.width()));
         self.recorded.push(Recorded {
-            kernel: Kernel::AddVector,
+            kernels: vec![Kernel::AddVector],
             dims: vec![x.width(), x.stride(), over_picks(&x), edit_slot],
             bound: vec![Bound::Rows, Bound::Picks, Bound::Memory(vector.memory()), self.bind(&x)],
             grid: by_element(&x),
@@ -328,7 +330,7 @@ impl Recorder {
             format!("{} factors for width {}", factors.len(), x.width())
         });
         self.recorded.push(Recorded {
-            kernel: Kernel::ScaleColumns,
+            kernels: vec![Kernel::ScaleColumns],
             dims: vec![x.width(), x.stride(), over_picks(&x)],
             bound: vec![Bound::Memory(factors.memory()), self.bind(&x)],
             grid: by_element(&x),
@@ -359,9 +361,9 @@ impl Recorder {
 
     fn copy_rows(&mut self, x: &Act, y: Bound, y_stride: u32, over: Over) {
         let gather = over != x.over;
-        let along = if over == Over::Picks { Along::Picks { per: 1 } } else { Along::Rows { per: 1 } };
+        let along = if over == Over::Picks { Along::Picks } else { Along::Rows };
         self.recorded.push(Recorded {
-            kernel: Kernel::CopyRows,
+            kernels: vec![Kernel::CopyRows],
             dims: vec![x.width(), x.stride(), y_stride, u32::from(over == Over::Picks), u32::from(gather)],
             bound: vec![Bound::Picks, self.bind(x), y],
             grid: Grid { across: x.width().div_ceil(64), along },
@@ -375,10 +377,10 @@ impl Recorder {
         self.expect(logits.width() < 1 << 20, || format!("{} tokens to draw from", logits.width()));
         let picks = u64::from(self.bounds.picks);
         let dims = vec![logits.width(), logits.stride(), over_picks(logits)];
-        let grid = Grid { across: 1, along: Along::Picks { per: 1 } };
+        let grid = Grid { across: 1, along: Along::Picks };
         let Some(records) = self.memory("drawn tokens", picks * 8) else { return };
         self.recorded.push(Recorded {
-            kernel: Kernel::Sample,
+            kernels: vec![Kernel::Sample],
             dims: dims.clone(),
             bound: vec![Bound::Picks, self.bind(logits), Bound::LaneTokens, Bound::Memory(records.clone())],
             grid,
@@ -387,7 +389,7 @@ impl Recorder {
             let Some(memory) = self.memory("alternatives", picks * ALTERNATIVES as u64 * 8) else { return };
             self.bounds.alternatives = logits.width().min(ALTERNATIVES as u32);
             self.recorded.push(Recorded {
-                kernel: Kernel::Alternatives,
+                kernels: vec![Kernel::Alternatives],
                 dims,
                 bound: vec![
                     Bound::Picks,
@@ -467,13 +469,13 @@ fn over_picks(x: &Act) -> u32 {
     u32::from(x.over == Over::Picks)
 }
 
-fn one_each(x: &Act) -> Along {
+fn along(x: &Act) -> Along {
     match x.over {
-        Over::Rows => Along::Rows { per: 1 },
-        Over::Picks => Along::Picks { per: 1 },
+        Over::Rows => Along::Rows,
+        Over::Picks => Along::Picks,
     }
 }
 
 fn by_element(x: &Act) -> Grid {
-    Grid { across: x.width().div_ceil(64), along: one_each(x) }
+    Grid { across: x.width().div_ceil(64), along: along(x) }
 }

@@ -11,8 +11,10 @@ pub fn cases() -> Vec<Case> {
     let each = |quant: Quant| {
         [
             Case::new(format!("embed {quant:?}"), move |gpu| embed(gpu, quant)),
-            Case::new(format!("gemv {quant:?}"), move |gpu| products(gpu, quant, FEW, &[1, 2, 3, 4])),
-            Case::new(format!("matmul {quant:?}"), move |gpu| products(gpu, quant, MANY, &[1, 5, 11, 33, 63, 65])),
+            Case::new(format!("linear {quant:?}, few rows"), move |gpu| products(gpu, quant, FEW, &[1, 2, 3, 4])),
+            Case::new(format!("linear {quant:?}, many rows"), move |gpu| {
+                products(gpu, quant, MANY, &[1, 5, 11, 33, 63, 65])
+            }),
         ]
     };
     let mut cases: Vec<Case> = Quant::ALL.into_iter().flat_map(each).collect();
