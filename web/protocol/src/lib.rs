@@ -107,7 +107,7 @@ pub struct BackendReport {
 }
 
 /// How far a job is.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     pub stage: Stage,
     /// Bytes for [`Stage::Downloading`], [`Stage::Verifying`] and [`Stage::Loading`]; prompts or tokens otherwise.
