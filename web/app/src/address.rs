@@ -1,0 +1,48 @@
+//! What the page's address asks for, and the link to what it shows.
+
+use crate::experiment::Experiment;
+use tiller_protocol::BackendChoice;
+use tiller_recipe::{Recipe, RecipeError, View, from_fragment, to_fragment};
+use wasm_bindgen::JsCast;
+use web_sys::{HtmlMetaElement, UrlSearchParams, Window};
+
+pub fn window() -> Window {
+    web_sys::window().expect("the page runs in a window")
+}
+
+fn parameter(name: &str) -> Option<String> {
+    let search = window().location().search().ok()?;
+    UrlSearchParams::new_with_str(&search).ok()?.get(name).filter(|value| !value.is_empty())
+}
+
+/// The hub's base address: `?hub=`, or what the server that sent the page wrote into it. Empty means the public hub.
+pub fn hub() -> String {
+    let written = || {
+        let document = window().document()?;
+        let meta = document.query_selector("meta[name=\"tiller-hub\"]").ok()??;
+        Some(meta.dyn_into::<HtmlMetaElement>().ok()?.content())
+    };
+    parameter("hub").or_else(written).unwrap_or_default()
+}
+
+/// `?backend=gpu|cpu|auto`, which wins over the setting.
+pub fn backend() -> Option<BackendChoice> {
+    match parameter("backend")?.as_str() {
+        "gpu" => Some(BackendChoice::Gpu),
+        "cpu" => Some(BackendChoice::Cpu),
+        "auto" => Some(BackendChoice::Auto),
+        _ => None,
+    }
+}
+
+/// The recipe in the address, if there is one.
+pub fn recipe() -> Result<Option<Recipe>, RecipeError> {
+    from_fragment(&window().location().hash().unwrap_or_default())
+}
+
+/// The link to an experiment: this page's address without what was asked of it, and the recipe in the fragment.
+pub fn link(experiment: &Experiment, view: View, backend: Option<String>) -> Result<String, RecipeError> {
+    let location = window().location();
+    let page = location.origin().unwrap_or_default() + &location.pathname().unwrap_or_default();
+    Ok(page + &to_fragment(&experiment.to_recipe(view, backend))?)
+}

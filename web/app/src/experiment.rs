@@ -1,0 +1,297 @@
+//! The experiment as the page edits it, to and from a recipe.
+
+use std::sync::Arc;
+use tiller_protocol::{Directions, Lane, LayerDirection, RunSpec};
+use tiller_recipe::{Edit, Pair, Prompt, Recipe, Source, Turn, VERSION, Vector, View};
+use tiller_sites::{ModelRef, Positions, Sampling, Site, catalogue};
+
+/// Everything that the user sets. What the model answers is not part of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Experiment {
+    pub model: ModelRef,
+    pub prompt: PromptDraft,
+    pub sampling: Sampling,
+    pub max_tokens: u32,
+    pub pairs: Vec<Pair>,
+    /// What the vector of these pairs is called.
+    pub name: String,
+    pub vector: Option<ChosenVector>,
+    /// In multiples of the typical length of the residual stream at the chosen layer.
+    pub strength: f32,
+    pub positions: Positions,
+    /// The seed of the random direction that stands in for the vector, while it does.
+    pub control: Option<u32>,
+    /// Edits that came with a link and that this view only shows.
+    pub further: Vec<FurtherEdit>,
+}
+
+/// The prompt, in the parts that are edited apart.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PromptDraft {
+    /// Rendered with the model's chat template; else `text` is continued as it stands.
+    pub chat: bool,
+    pub system: String,
+    /// Turns between the system message and the last one, as they came with a link.
+    pub earlier: Vec<Turn>,
+    pub text: String,
+}
+
+/// Directions at every layer, and the layer that is used.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChosenVector {
+    pub directions: Arc<Directions>,
+    pub layer: u32,
+    /// The pairs it was built from; empty for a vector from a file.
+    pub pairs: Vec<Pair>,
+}
+
+/// An edit with the vector it uses.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FurtherEdit {
+    pub vector: Vector,
+    pub edit: Edit,
+}
+
+impl ChosenVector {
+    pub fn at_layer(&self) -> Option<&LayerDirection> {
+        self.directions.layers.iter().find(|at| at.layer == self.layer)
+    }
+}
+
+impl PromptDraft {
+    fn to_prompt(&self) -> Prompt {
+        if !self.chat {
+            return Prompt::Text(self.text.clone());
+        }
+        let turn = |role: &str, content: &str| Turn { role: role.into(), content: content.into() };
+        let system = (!self.system.trim().is_empty()).then(|| turn("system", &self.system));
+        let last = turn("user", &self.text);
+        Prompt::Chat(system.into_iter().chain(self.earlier.iter().cloned()).chain([last]).collect())
+    }
+
+    fn from_prompt(prompt: Prompt) -> PromptDraft {
+        let mut turns = match prompt {
+            Prompt::Text(text) => return PromptDraft { text, ..PromptDraft::default() },
+            Prompt::Chat(turns) => turns,
+        };
+        let system = if turns.first().is_some_and(|turn| turn.role == "system") { turns.remove(0).content } else { String::new() };
+        // The box edits what the user says last; a conversation that ends otherwise is kept whole above an empty box.
+        let text = match turns.pop() {
+            Some(last) if last.role == "user" => last.content,
+            Some(other) => {
+                turns.push(other);
+                String::new()
+            }
+            None => String::new(),
+        };
+        PromptDraft { chat: true, system, earlier: turns, text }
+    }
+}
+
+impl Experiment {
+    /// What a newcomer finds.
+    pub fn starting() -> Experiment {
+        let set = &crate::starting_sets::STARTING_SETS[0];
+        Experiment {
+            model: catalogue().swap_remove(0).model,
+            prompt: PromptDraft { chat: true, text: "Tell me about your day.".into(), ..PromptDraft::default() },
+            sampling: Sampling::default(),
+            max_tokens: 48,
+            pairs: set.pairs(),
+            name: set.name.into(),
+            vector: None,
+            strength: DEFAULT_STRENGTH,
+            positions: Positions::All,
+            control: None,
+            further: Vec::new(),
+        }
+    }
+
+    /// The vector's edit exists even at strength 0, so that the slider can be moved while a run is written.
+    fn vectors_and_edits(&self) -> (Vec<Vector>, Vec<Edit>) {
+        let (mut vectors, mut edits) = (Vec::new(), Vec::new());
+        if let Some(chosen) = &self.vector
+            && let Some(at) = chosen.at_layer()
+        {
+            vectors.push(Vector {
+                name: self.name.clone(),
+                method: chosen.directions.method.clone(),
+                layer: at.layer,
+                direction: at.direction.clone(),
+                norm: at.norm,
+                typical_norm: at.typical_norm,
+            });
+            edits.push(Edit {
+                source: self.control.map_or(Source::Vector(0), |seed| Source::Random { like: 0, seed }),
+                site: Site::ResidPost(at.layer),
+                strength: self.strength,
+                positions: self.positions.clone(),
+            });
+        }
+        for FurtherEdit { vector, edit } in &self.further {
+            let index = vectors.len();
+            let source = match edit.source {
+                Source::Vector(_) => Source::Vector(index),
+                Source::Random { seed, .. } => Source::Random { like: index, seed },
+            };
+            vectors.push(vector.clone());
+            edits.push(Edit { source, ..edit.clone() });
+        }
+        (vectors, edits)
+    }
+
+    /// Whether the steered run can differ from the plain one.
+    pub fn steers(&self) -> bool {
+        self.vectors_and_edits().1.iter().any(|edit| edit.strength != 0.0)
+    }
+
+    pub fn run(&self, lanes: Vec<Lane>) -> RunSpec {
+        let (vectors, edits) = self.vectors_and_edits();
+        RunSpec { prompt: self.prompt.to_prompt(), sampling: self.sampling, max_tokens: self.max_tokens, vectors, edits, lanes }
+    }
+
+    pub fn to_recipe(&self, view: View, backend: Option<String>) -> Recipe {
+        let (vectors, edits) = self.vectors_and_edits();
+        Recipe {
+            tiller: VERSION,
+            model: self.model.clone(),
+            view,
+            prompt: self.prompt.to_prompt(),
+            sampling: self.sampling,
+            max_tokens: self.max_tokens,
+            pairs: self.pairs.clone(),
+            vectors,
+            edits,
+            backend,
+        }
+    }
+
+    /// The experiment of a valid recipe. The first edit that adds a vector where it was read becomes the one that the
+    /// slider moves; all others are kept as they are.
+    pub fn from_recipe(recipe: Recipe) -> Experiment {
+        let Recipe { vectors, mut edits, pairs, .. } = recipe;
+        let main = edits.iter().position(|edit| edit.site == Site::ResidPost(vectors[edit.source.vector()].layer));
+        let main = main.map(|at| edits.remove(at));
+        let further = edits.into_iter().map(|edit| FurtherEdit { vector: vectors[edit.source.vector()].clone(), edit }).collect();
+        let vector = match &main {
+            Some(edit) => vectors.into_iter().nth(edit.source.vector()),
+            None => vectors.into_iter().next(),
+        };
+        Experiment {
+            model: recipe.model,
+            prompt: PromptDraft::from_prompt(recipe.prompt),
+            sampling: recipe.sampling,
+            max_tokens: recipe.max_tokens,
+            name: vector.as_ref().map_or_else(|| UNNAMED.into(), |vector| vector.name.clone()),
+            vector: vector.map(|vector| ChosenVector::alone(vector, &pairs)),
+            pairs,
+            strength: main.as_ref().map_or(0.0, |edit| edit.strength),
+            control: main.as_ref().and_then(|edit| match edit.source {
+                Source::Vector(_) => None,
+                Source::Random { seed, .. } => Some(seed),
+            }),
+            positions: main.map(|edit| edit.positions).unwrap_or_default(),
+            further,
+        }
+    }
+
+    /// Whether the pairs were changed since the vector was built from them.
+    pub fn vector_is_stale(&self) -> bool {
+        self.vector.as_ref().is_some_and(|chosen| !chosen.pairs.is_empty() && chosen.pairs != self.pairs)
+    }
+
+    /// The pairs that both have a text.
+    pub fn complete_pairs(&self) -> Vec<Pair> {
+        let complete = |pair: &&Pair| !pair.positive.trim().is_empty() && !pair.negative.trim().is_empty();
+        self.pairs.iter().filter(complete).cloned().collect()
+    }
+}
+
+impl ChosenVector {
+    /// A vector as a link holds it: at one layer, without what would help to choose another.
+    fn alone(vector: Vector, pairs: &[Pair]) -> ChosenVector {
+        let layer = vector.layer;
+        let at = LayerDirection {
+            layer,
+            direction: vector.direction,
+            norm: vector.norm,
+            typical_norm: vector.typical_norm,
+            separability: None,
+        };
+        let directions =
+            Directions { method: vector.method, layers: vec![at], suggested: None, pairs: pairs.len() as u32 };
+        ChosenVector { directions: Arc::new(directions), layer, pairs: pairs.to_vec() }
+    }
+}
+
+/// Strong enough to be seen in the first sentence, weak enough to leave it a sentence.
+const DEFAULT_STRENGTH: f32 = 0.25;
+
+const UNNAMED: &str = "Unnamed vector";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tiller_recipe::Direction;
+
+    fn steered() -> Experiment {
+        let at = |layer| LayerDirection {
+            layer,
+            direction: Direction::along(&[1.0, layer as f32]).unwrap(),
+            norm: 2.0,
+            typical_norm: 50.0,
+            separability: None,
+        };
+        let directions =
+            Directions { method: "mean-diff".into(), layers: vec![at(3), at(4)], suggested: Some(3), pairs: 10 };
+        let start = Experiment::starting();
+        let vector = ChosenVector { directions: Arc::new(directions), layer: 4, pairs: start.pairs.clone() };
+        Experiment { vector: Some(vector), strength: -1.25, control: Some(9), ..start }
+    }
+
+    #[test]
+    fn what_newcomers_find_is_a_valid_recipe() {
+        Experiment::starting().to_recipe(View::Steer, None).validate().unwrap();
+    }
+
+    #[test]
+    fn an_experiment_comes_back_from_its_recipe() {
+        let sent = steered();
+        let opened = Experiment::from_recipe(sent.to_recipe(View::Steer, Some("gpu".into())));
+        let lanes = vec![Lane::Plain, Lane::Steered];
+        assert_eq!(opened.run(lanes.clone()), sent.run(lanes));
+        assert_eq!(opened.pairs, sent.pairs);
+        assert_eq!(opened.name, sent.name);
+        assert!(!opened.vector_is_stale());
+    }
+
+    #[test]
+    fn edits_that_the_slider_does_not_move_are_kept() {
+        let mut recipe = steered().to_recipe(View::Steer, None);
+        let elsewhere = Edit { source: Source::Vector(0), site: Site::MlpOut(1), strength: 0.5, positions: Positions::Last };
+        recipe.edits.insert(0, elsewhere.clone());
+        let opened = Experiment::from_recipe(recipe);
+        assert_eq!(opened.strength, -1.25);
+        let run = opened.run(vec![Lane::Steered]);
+        assert_eq!(run.edits.len(), 2);
+        assert_eq!(run.edits[1], Edit { source: Source::Vector(1), ..elsewhere });
+        assert_eq!(run.vectors[1], run.vectors[0]);
+    }
+
+    #[test]
+    fn conversations_keep_their_turns() {
+        let turn = |role: &str| Turn { role: role.into(), content: format!("by the {role}") };
+        for roles in [&["user"][..], &["system", "user"], &["user", "assistant", "user"]] {
+            let prompt = Prompt::Chat(roles.iter().map(|role| turn(role)).collect());
+            assert_eq!(PromptDraft::from_prompt(prompt.clone()).to_prompt(), prompt);
+        }
+    }
+
+    #[test]
+    fn changed_pairs_make_the_vector_stale() {
+        let mut experiment = steered();
+        assert!(!experiment.vector_is_stale());
+        experiment.pairs[0].positive.push('!');
+        assert!(experiment.vector_is_stale());
+    }
+}

@@ -1,0 +1,74 @@
+//! What is kept between visits: the experiment, the backend, the theme.
+
+use crate::experiment::Experiment;
+use gloo::storage::{LocalStorage, Storage};
+use tiller_protocol::BackendChoice;
+use tiller_recipe::{Recipe, View};
+
+const EXPERIMENT: &str = "tiller.experiment";
+const BACKEND: &str = "tiller.backend";
+const THEME: &str = "tiller.theme";
+
+/// Storage may be full or refused; then nothing is kept, and nothing else is lost.
+pub fn keep_experiment(experiment: &Experiment) {
+    let _ = LocalStorage::set(EXPERIMENT, experiment.to_recipe(View::Steer, None));
+}
+
+/// The experiment of the last visit, if it is one that can be used.
+pub fn kept_experiment() -> Option<Experiment> {
+    let recipe: Recipe = LocalStorage::get(EXPERIMENT).ok()?;
+    recipe.validate().ok()?;
+    Some(Experiment::from_recipe(recipe))
+}
+
+pub fn keep_backend(choice: BackendChoice) {
+    let _ = LocalStorage::set(BACKEND, choice);
+}
+
+pub fn kept_backend() -> Option<BackendChoice> {
+    LocalStorage::get(BACKEND).ok()
+}
+
+/// Light or dark, where the user has chosen; else the system's.
+pub fn keep_theme(theme: Theme) {
+    let _ = match theme {
+        Theme::System => {
+            LocalStorage::delete(THEME);
+            Ok(())
+        }
+        _ => LocalStorage::set(THEME, theme.name()),
+    };
+}
+
+pub fn kept_theme() -> Theme {
+    match LocalStorage::get::<String>(THEME).as_deref() {
+        Ok("light") => Theme::Light,
+        Ok("dark") => Theme::Dark,
+        _ => Theme::System,
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Theme {
+    System,
+    Light,
+    Dark,
+}
+
+impl Theme {
+    pub fn name(self) -> &'static str {
+        match self {
+            Theme::System => "system",
+            Theme::Light => "light",
+            Theme::Dark => "dark",
+        }
+    }
+
+    pub fn next(self) -> Theme {
+        match self {
+            Theme::System => Theme::Light,
+            Theme::Light => Theme::Dark,
+            Theme::Dark => Theme::System,
+        }
+    }
+}

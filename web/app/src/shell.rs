@@ -1,0 +1,254 @@
+//! What is around every view: the header, progress, notices, keys.
+
+use crate::settings::{self, Theme};
+use crate::views::{models::Models, progress, steer::Steer};
+use crate::workbench::{ModelState, Notice, Workbench};
+use crate::{address, figures};
+use leptos::ev;
+use leptos::prelude::*;
+use tiller_recipe::View;
+use wasm_bindgen::JsCast;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::{HtmlElement, HtmlInputElement};
+
+#[component]
+pub fn Shell() -> impl IntoView {
+    let bench = Workbench::open();
+    provide_context(bench);
+    let keys = window_event_listener(ev::keydown, move |key| on_key(bench, &key));
+    let address = window_event_listener(ev::hashchange, move |_| bench.follow_address());
+    on_cleanup(move || {
+        keys.remove();
+        address.remove();
+    });
+    let manual_link = RwSignal::new(false);
+    view! {
+        <Header manual_link/>
+        <LoadingBar/>
+        <Notices/>
+        <Show when=move || manual_link.get()>
+            <div class="notice" role="dialog" aria-label="Link to this experiment">
+                <div class="notice-text">
+                    <b>"Copy this link"</b>
+                    <input class="field mono" readonly aria-label="Link" prop:value=move || link_of(bench).unwrap_or_default()
+                        on:focus=|focus| focus.target().and_then(|t| t.dyn_into::<HtmlInputElement>().ok()).into_iter().for_each(|t| t.select())/>
+                </div>
+                <button class="btn" on:click=move |_| manual_link.set(false)>"Close"</button>
+            </div>
+        </Show>
+        <main>
+            {move || match bench.view.get() {
+                View::Steer => view! { <Steer/> }.into_any(),
+                View::Models => view! { <Models/> }.into_any(),
+            }}
+        </main>
+        <div class="toast" role="status" aria-live="polite" class:shown=move || bench.toast.with(Option::is_some)>
+            {move || bench.toast.get().unwrap_or_default()}
+        </div>
+        <input type="hidden" data-testid="link-field" prop:value=move || link_of(bench).unwrap_or_default()/>
+    }
+}
+
+/// The link to what is shown; an error where it would be too long.
+fn link_of(bench: Workbench) -> Result<String, tiller_recipe::RecipeError> {
+    let backend = bench.backend.with(|report| report.as_ref().map(|report| report.backend.clone()));
+    bench.experiment.with(|experiment| address::link(experiment, bench.view.get(), backend))
+}
+
+/// Keys that act everywhere. In a field, undoing is the field's own.
+fn on_key(bench: Workbench, key: &web_sys::KeyboardEvent) {
+    let target = key.target().and_then(|target| target.dyn_into::<HtmlElement>().ok());
+    let types_text = target.is_some_and(|target| {
+        let kind = target.get_attribute("type").unwrap_or_default();
+        target.tag_name() == "TEXTAREA" || (target.tag_name() == "INPUT" && kind != "range" && kind != "checkbox")
+    });
+    let command = key.ctrl_key() || key.meta_key();
+    match key.key().as_str() {
+        "Enter" if command => {
+            key.prevent_default();
+            bench.view.set(View::Steer);
+            bench.write();
+        }
+        "Escape" => bench.stop(),
+        "z" if command && !types_text => {
+            key.prevent_default();
+            bench.undo();
+        }
+        "y" | "Z" if command && !types_text => {
+            key.prevent_default();
+            bench.redo();
+        }
+        _ => {}
+    }
+}
+
+#[component]
+fn Header(manual_link: RwSignal<bool>) -> impl IntoView {
+    let bench = expect_context::<Workbench>();
+    let theme = RwSignal::new(settings::kept_theme());
+    Effect::new(move |_| {
+        let root = address::window().document().and_then(|document| document.document_element());
+        if let Some(root) = root {
+            let _ = root.set_attribute("data-theme", theme.get().name());
+        }
+    });
+    let tab = move |view: View, name: &'static str, id: &'static str| {
+        view! {
+            <button class="tab" data-testid=id
+                aria-current=move || (bench.view.get() == view).then_some("page")
+                on:click=move |_| bench.view.set(view)>{name}</button>
+        }
+    };
+    let change_theme = move |_| {
+        theme.update(|theme| *theme = theme.next());
+        settings::keep_theme(theme.get_untracked());
+    };
+    view! {
+        <header>
+            <div class="mark">"Till"<span>"er"</span></div>
+            <nav aria-label="Views">
+                {tab(View::Steer, "Steer", "nav-steer")}
+                {tab(View::Models, "Models", "nav-models")}
+            </nav>
+            <ModelStatus/>
+            <div class="tools">
+                <button class="btn icon" aria-label="Undo" title="Undo (Ctrl+Z)"
+                    prop:disabled=move || !bench.steps.get().0 on:click=move |_| bench.undo()>"↶"</button>
+                <button class="btn icon" aria-label="Redo" title="Redo (Ctrl+Y)"
+                    prop:disabled=move || !bench.steps.get().1 on:click=move |_| bench.redo()>"↷"</button>
+                <button class="btn icon" title=move || format!("Theme: {}", theme.get().name())
+                    aria-label=move || format!("Theme: {}. Change", theme.get().name()) on:click=change_theme>
+                    {move || match theme.get() { Theme::System => "◐", Theme::Light => "☀", Theme::Dark => "☾" }}
+                </button>
+                <button class="btn" data-testid="copy-link"
+                    title="A link that holds this whole experiment: prompt, pairs, vector, strength, seed. It is sent to no server."
+                    on:click=move |_| copy_link(bench, manual_link)>"Copy link"</button>
+            </div>
+        </header>
+    }
+}
+
+fn copy_link(bench: Workbench, manual_link: RwSignal<bool>) {
+    let link = match untrack(|| link_of(bench)) {
+        Ok(link) => link,
+        Err(error) => {
+            let message = format!("{error}. Fewer or shorter pairs make a shorter link.");
+            bench.notice(tiller_protocol::Failure { title: "No link can be made".into(), message, retry: false });
+            return;
+        }
+    };
+    spawn_local(async move {
+        let clipboard = address::window().navigator().clipboard();
+        let copied = !clipboard.is_undefined() && JsFuture::from(clipboard.write_text(&link)).await.is_ok();
+        if copied {
+            bench.say(format!("Link copied, {}", figures::bytes(link.len() as u64)));
+        } else {
+            manual_link.set(true);
+        }
+    });
+}
+
+#[component]
+fn ModelStatus() -> impl IntoView {
+    let bench = expect_context::<Workbench>();
+    let state = move || match bench.model.get() {
+        ModelState::Idle => "idle",
+        ModelState::Loading { .. } => "loading",
+        ModelState::Ready(_) => "ready",
+        ModelState::Failed(_) => "failed",
+    };
+    let backend = move || bench.backend.with(|report| report.as_ref().map(|report| report.backend.clone()));
+    let name = move || match bench.model.get() {
+        ModelState::Idle => "No model".to_string(),
+        ModelState::Loading { .. } => "Loading".into(),
+        ModelState::Ready(model) => model.name,
+        ModelState::Failed(_) => "Not loaded".into(),
+    };
+    let details = move || {
+        let ModelState::Ready(model) = bench.model.get() else { return String::new() };
+        let place = if backend().as_deref() == Some("gpu") { "WebGPU" } else { "CPU" };
+        let speed = bench.speed.get().map(|rate| format!(", {} tok/s", figures::quantity(rate))).unwrap_or_default();
+        format!("{} on {place}{speed}", model.quantisation)
+    };
+    view! {
+        <div class="model" data-testid="model-status" data-state=state data-backend=backend
+            title="The model in this tab, how its weights are stored, what computes, and tokens a second in the last run">
+            <span class="dot" aria-hidden="true"></span>
+            <b>{name}</b>
+            <span class="details">{details}</span>
+        </div>
+    }
+}
+
+/// What loading is doing, under the header, while it does.
+#[component]
+fn LoadingBar() -> impl IntoView {
+    let bench = expect_context::<Workbench>();
+    let began = StoredValue::new(0.0);
+    Effect::new(move |was: Option<bool>| {
+        let loading = matches!(bench.model.get(), ModelState::Loading { .. });
+        if loading && was != Some(true) {
+            began.set_value(js_sys::Date::now());
+        }
+        loading
+    });
+    let loading = move || match bench.model.get() {
+        ModelState::Loading { job, progress } => Some((job, progress)),
+        _ => None,
+    };
+    move || {
+        loading().map(|(job, shown)| {
+            let seconds = (js_sys::Date::now() - began.get_value()) / 1000.0;
+            let share = shown.as_ref().and_then(progress::share);
+            let text = shown.as_ref().map_or_else(|| "Starting the engine".into(), |shown| progress::sentence(shown, seconds));
+            view! {
+                <div class="loading" data-testid="progress" role="progressbar" aria-label="Loading the model"
+                    aria-valuenow=share.map(|share| format!("{:.0}", share * 100.0))>
+                    <div class="bar" class:unknown=share.is_none()
+                        style:width=share.map_or_else(|| "100%".into(), |share| format!("{:.1}%", share * 100.0))></div>
+                    <span>{text}</span>
+                    <Show when=move || job != 0>
+                        <button class="plain" on:click=move |_| bench.cancel(job)>"Cancel"</button>
+                    </Show>
+                </div>
+            }
+        })
+    }
+}
+
+#[component]
+fn Notices() -> impl IntoView {
+    let bench = expect_context::<Workbench>();
+    let note = move || bench.backend.with(|report| report.as_ref().and_then(|report| report.note.clone()));
+    let hidden_note = RwSignal::new(None::<String>);
+    view! {
+        <For each=move || bench.notices.get() key=|notice| notice.id let:notice>
+            <NoticeBox notice/>
+        </For>
+        {move || note().filter(|note| hidden_note.get().as_ref() != Some(note)).map(|note| {
+            let put_away = note.clone();
+            view! {
+                <div class="note">
+                    <span data-testid="backend-note">{note}</span>
+                    <button class="plain" on:click=move |_| hidden_note.set(Some(put_away.clone()))>"Fine"</button>
+                </div>
+            }
+        })}
+    }
+}
+
+#[component]
+fn NoticeBox(notice: Notice) -> impl IntoView {
+    let bench = expect_context::<Workbench>();
+    let Notice { id, failure } = notice;
+    let retry = failure.retry;
+    view! {
+        <div class="notice" role="alert" data-testid="notice">
+            <div class="notice-text"><b>{failure.title}</b><span>{failure.message}</span></div>
+            <Show when=move || retry>
+                <button class="btn" data-testid="retry" on:click=move |_| { bench.dismiss(id); bench.try_again(); }>"Try again"</button>
+            </Show>
+            <button class="btn" on:click=move |_| bench.dismiss(id)>"Dismiss"</button>
+        </div>
+    }
+}

@@ -1,0 +1,80 @@
+//! What the edit does and what it costs, each beside random directions of equal length.
+
+use crate::figures;
+use crate::views::progress;
+use crate::workbench::{EvidenceState, ModelState, Workbench};
+use leptos::prelude::*;
+use tiller_protocol::{Controlled, Evidence};
+
+#[component]
+pub fn EvidenceRow() -> impl IntoView {
+    let bench = expect_context::<Workbench>();
+    let can_measure = move || {
+        matches!(bench.model.get(), ModelState::Ready(_)) && bench.experiment.with(|experiment| experiment.steers()) && !bench.writing()
+    };
+    view! {
+        <div class="evidence" data-testid="evidence">
+            {move || match bench.evidence.get() {
+                EvidenceState::Measured(evidence) => view! { <Figures evidence/> }.into_any(),
+                EvidenceState::Measuring { job, progress: shown } => view! {
+                    <p class="soft small">
+                        "Measuring the effect and its cost, with four random directions beside it. "
+                        {shown.as_ref().map(|shown| progress::sentence(shown, 0.0))}
+                        <button class="plain" on:click=move |_| bench.cancel(job)>"Cancel"</button>
+                    </p>
+                }.into_any(),
+                EvidenceState::None => view! {
+                    <p class="soft small">
+                        "Evidence: how far the next word shifts and what it costs, beside random directions of equal length. "
+                        <button class="plain" prop:disabled=move || !can_measure() on:click=move |_| bench.measure()>"Measure"</button>
+                    </p>
+                }.into_any(),
+            }}
+        </div>
+    }
+}
+
+#[component]
+fn Figures(evidence: Evidence) -> impl IntoView {
+    let Evidence { shift, perplexity_plain, perplexity, neutral_tokens } = evidence;
+    let seeds = shift.random.len();
+    let random_cost = figures::mean_and_deviation(&perplexity.random);
+    let verdict = verdict(&shift);
+    view! {
+        <div class="figure">
+            <h3>"Shift in the next word"</h3>
+            <p>"Kullback-Leibler divergence from the plain model after the prompt."</p>
+            <div class="number">{figures::quantity(shift.value)}" nats"</div>
+            <div class="control">{control(&shift, seeds)}</div>
+            <div class="soft small">{verdict}</div>
+        </div>
+        <div class="figure">
+            <h3>"Cost"</h3>
+            <p>{format!("Perplexity of a neutral text, {neutral_tokens} tokens, before and after.")}</p>
+            <div class="number">{figures::quantity(perplexity_plain)}" → "{figures::quantity(perplexity.value)}</div>
+            <div class="control">
+                {figures::change(perplexity_plain, perplexity.value)}
+                {random_cost.map(|(mean, _)| format!(", random {}", figures::change(perplexity_plain, mean)))}
+            </div>
+        </div>
+    }
+}
+
+fn control(measured: &Controlled, seeds: usize) -> String {
+    match figures::mean_and_deviation(&measured.random) {
+        Some((mean, deviation)) => {
+            format!("random {} ± {} ({seeds} seeds)", figures::quantity(mean), figures::quantity(deviation))
+        }
+        None => "no control".into(),
+    }
+}
+
+/// A shift that random directions reach too is said to show nothing.
+fn verdict(shift: &Controlled) -> &'static str {
+    let most = shift.random.iter().copied().fold(0.0, f64::max);
+    if shift.value > most {
+        "More than every random direction."
+    } else {
+        "No more than random directions: this number alone shows no effect of the concept."
+    }
+}

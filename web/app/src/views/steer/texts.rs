@@ -1,0 +1,173 @@
+//! The plain and the steered text side by side, token by token.
+
+use crate::comparison::{compare, differs};
+use crate::figures;
+use crate::workbench::{Run, RunState, Workbench};
+use leptos::prelude::*;
+use tiller_protocol::WrittenToken;
+use wasm_bindgen::JsCast;
+use web_sys::{HtmlElement, KeyboardEvent};
+
+#[component]
+pub fn Texts() -> impl IntoView {
+    let bench = expect_context::<Workbench>();
+    let seed = move || bench.experiment.with(|experiment| format!("seed {}", experiment.sampling.seed));
+    let steered_title = move || {
+        let strength = bench.experiment.with(|experiment| experiment.strength);
+        format!("Steered {}", figures::strength(strength))
+    };
+    let difference = move || {
+        let both = compare(&bench.plain.get().tokens, &bench.steered.get().tokens);
+        match (both.of, both.differing) {
+            (0, _) => String::new(),
+            (_, 0) => "no token differs".into(),
+            (of, differing) => format!("{differing} of {of} tokens differ"),
+        }
+    };
+    let mixed = move || bench.steered.with(|run| run.mixed);
+    let done = move || {
+        let done = bench.plain.with(|run| run.state == RunState::Done) && bench.steered.with(|run| run.state == RunState::Done);
+        if done { format!("Written. {}.", difference()) } else { String::new() }
+    };
+    view! {
+        <div class="two">
+            <Pane run=bench.plain other=bench.steered id="plain-text" title=Signal::derive(|| "As it is".to_string()) aside=Signal::derive(seed)/>
+            <Pane run=bench.steered other=bench.plain id="steered-text" title=Signal::derive(steered_title) aside=Signal::derive(difference)/>
+        </div>
+        <TokenCard/>
+        <Show when=mixed>
+            <p class="soft small" role="status">"The strength was changed while this was written. Write again for the text that the link gives."</p>
+        </Show>
+        <p class="unseen" role="status" aria-live="polite">{done}</p>
+    }
+}
+
+#[component]
+fn Pane(
+    run: RwSignal<Run>,
+    other: RwSignal<Run>,
+    id: &'static str,
+    title: Signal<String>,
+    aside: Signal<String>,
+) -> impl IntoView {
+    let bench = expect_context::<Workbench>();
+    let empty = move || run.with(|run| run.tokens.is_empty());
+    let hint = move || match run.with(|run| run.state) {
+        RunState::Writing => "Reading the prompt",
+        _ => "Nothing written yet.",
+    };
+    view! {
+        <div class="card out">
+            <h3><span>{title}</span><span class="control">{aside}</span></h3>
+            <div class="text" data-testid=id data-state=move || run.with(|run| run.state.name())
+                on:mouseleave=move |_| bench.looked_at.set(None)>
+                <Show when=empty><span class="soft">{hint}</span></Show>
+                <For each=move || run.get().tokens key=|token| (token.index, token.id, token.log_prob.to_bits()) let:token>
+                    <Token token run other/>
+                </For>
+                <Show when=move || run.with(|run| run.state == RunState::Writing && !run.tokens.is_empty())>
+                    <span class="caret" aria-hidden="true"></span>
+                </Show>
+            </div>
+        </div>
+    }
+}
+
+#[component]
+fn Token(token: WrittenToken, run: RwSignal<Run>, other: RwSignal<Run>) -> impl IntoView {
+    let bench = expect_context::<Workbench>();
+    let index = token.index as usize;
+    let differing = move || run.with(|run| other.with(|other| other.tokens.len() > index && differs(&run.tokens, &other.tokens, index)));
+    // Quiet: a token the model was sure of has no tint, one in a thousand has all of it.
+    let surprise = (f64::from(-token.log_prob) / 7.0).clamp(0.0, 1.0);
+    let strength = token.strengths.first().map(|&strength| (strength * 1e4).round() / 1e4);
+    let label = format!("{}, {}", shown(&token.text), figures::probability(token.log_prob));
+    view! {
+        <span class="tok" class:differs=differing class:looked=move || bench.looked_at.get() == Some(index)
+            data-token-id=token.id data-strength=strength.map(|strength| strength.to_string())
+            tabindex=if index == 0 { "0" } else { "-1" } aria-label=label
+            style=format!("--surprise:{surprise:.3}")
+            on:mouseenter=move |_| bench.looked_at.set(Some(index))
+            on:focus=move |_| bench.looked_at.set(Some(index))
+            on:click=move |_| bench.looked_at.set(Some(index))
+            on:keydown=walk>{text_of(&token)}</span>
+    }
+}
+
+/// What stands in the text: control tokens, which add none, are named.
+fn text_of(token: &WrittenToken) -> String {
+    match token.text.as_str() {
+        "" => "·".into(),
+        text => text.to_string(),
+    }
+}
+
+/// Arrow keys walk from token to token.
+fn walk(key: KeyboardEvent) {
+    let Some(token) = key.target().and_then(|target| target.dyn_into::<HtmlElement>().ok()) else { return };
+    let to = match key.key().as_str() {
+        "ArrowRight" => token.next_element_sibling(),
+        "ArrowLeft" => token.previous_element_sibling(),
+        _ => return,
+    };
+    key.prevent_default();
+    if let Some(to) = to.and_then(|to| to.dyn_into::<HtmlElement>().ok()) {
+        let _ = to.focus();
+    }
+}
+
+/// A token's text with what cannot be seen made visible.
+fn shown(text: &str) -> String {
+    match text {
+        "" => "(no text)".into(),
+        text => text.replace('\n', "↵").replace('\t', "⇥").replace(' ', "␣"),
+    }
+}
+
+/// The token that is looked at, and what else was likely there, in both runs.
+#[component]
+fn TokenCard() -> impl IntoView {
+    let bench = expect_context::<Workbench>();
+    let side = move |name: &'static str, run: RwSignal<Run>| {
+        let token = move || bench.looked_at.get().and_then(|index| run.with(|run| run.tokens.get(index).cloned()));
+        view! {
+            <div class="alternatives">
+                <h3>{name}</h3>
+                {move || match token() {
+                    None => view! { <p class="soft small">"No token here."</p> }.into_any(),
+                    Some(token) => view! { <Alternatives token/> }.into_any(),
+                }}
+            </div>
+        }
+    };
+    view! {
+        <div class="token-card">
+            <Show when=move || bench.looked_at.get().is_some() fallback=|| view! {
+                <p class="soft small">"Hover a token, or walk over them with the arrow keys, to see its probability and what else was likely."</p>
+            }>
+                <div class="two">{side("As it is", bench.plain)}{side("Steered", bench.steered)}</div>
+            </Show>
+        </div>
+    }
+}
+
+#[component]
+fn Alternatives(token: WrittenToken) -> impl IntoView {
+    let most = token.alternatives.first().map_or(0.0, |first| first.log_prob.exp()).max(f32::MIN_POSITIVE);
+    let own = token.text.clone();
+    view! {
+        <p class="small"><b class="mono">{shown(&token.text)}</b>" "{figures::probability(token.log_prob)}</p>
+        <ul>
+            {token.alternatives.into_iter().take(5).map(|alternative| {
+                let share = 100.0 * alternative.log_prob.exp() / most;
+                view! {
+                    <li class:own=alternative.text == own>
+                        <span class="mono word">{shown(&alternative.text)}</span>
+                        <span class="track"><span style=format!("width:{share:.1}%")></span></span>
+                        <span class="mono share">{figures::probability(alternative.log_prob)}</span>
+                    </li>
+                }
+            }).collect_view()}
+        </ul>
+    }
+}

@@ -1,0 +1,322 @@
+//! The page's state: the experiment, what the worker says, and what the user can do.
+
+mod answers;
+mod runs;
+
+use crate::bridge::{self, Incoming};
+use crate::experiment::Experiment;
+use crate::history::History;
+use crate::{address, settings};
+use leptos::prelude::*;
+use tiller_protocol::{
+    BackendChoice, BackendReport, CacheReport, Evidence, Failure, JobId, ModelInfo, Progress, Request,
+};
+use tiller_recipe::{Pair, RecipeError, View};
+use tiller_sites::ModelRef;
+
+pub use runs::{Run, RunState};
+
+/// Everything that views read and do. Copies are handles on the same signals.
+#[derive(Clone, Copy)]
+pub struct Workbench {
+    pub experiment: RwSignal<Experiment>,
+    history: StoredValue<History<Experiment>>,
+    /// Whether there is something to undo, and to redo.
+    pub steps: RwSignal<(bool, bool)>,
+    pub view: RwSignal<View>,
+    pub choice: RwSignal<BackendChoice>,
+    pub backend: RwSignal<Option<BackendReport>>,
+    pub model: RwSignal<ModelState>,
+    pub plain: RwSignal<Run>,
+    pub steered: RwSignal<Run>,
+    /// Tokens a lane a second, in the last run.
+    pub speed: RwSignal<Option<f64>>,
+    pub building: RwSignal<Option<Building>>,
+    pub evidence: RwSignal<EvidenceState>,
+    pub cache: RwSignal<Option<CacheReport>>,
+    pub notices: RwSignal<Vec<Notice>>,
+    pub toast: RwSignal<Option<String>>,
+    /// The token whose probabilities are shown, by index.
+    pub looked_at: RwSignal<Option<usize>>,
+    /// A run was asked for before there was a model (or a vector) to write it with.
+    pub queued: RwSignal<bool>,
+    next_job: StoredValue<JobId>,
+    next_notice: StoredValue<u32>,
+    /// Counts the pauses after a change; the last one acts.
+    pauses: StoredValue<u32>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum ModelState {
+    Idle,
+    Loading { job: JobId, progress: Option<Progress> },
+    Ready(ModelInfo),
+    Failed(Failure),
+}
+
+/// A vector that is being built.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Building {
+    pub job: JobId,
+    pub pairs: Vec<Pair>,
+    pub progress: Option<Progress>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum EvidenceState {
+    None,
+    Measuring { job: JobId, progress: Option<Progress> },
+    Measured(Evidence),
+}
+
+/// Something that went wrong, until it is put away.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Notice {
+    pub id: u32,
+    pub failure: Failure,
+}
+
+impl Workbench {
+    /// What the address asks for, or else what the last visit left.
+    pub fn open() -> Workbench {
+        let (opened, error) = match address::recipe() {
+            Ok(recipe) => (recipe, None),
+            Err(error) => (None, Some(error)),
+        };
+        let linked = opened.is_some();
+        let view = opened.as_ref().map(|recipe| recipe.view).unwrap_or_default();
+        let experiment = match opened {
+            Some(recipe) => Experiment::from_recipe(recipe),
+            None => settings::kept_experiment().unwrap_or_else(Experiment::starting),
+        };
+        let choice = address::backend().or_else(settings::kept_backend).unwrap_or_default();
+        let bench = Workbench {
+            experiment: RwSignal::new(experiment),
+            history: StoredValue::new(History::default()),
+            steps: RwSignal::new((false, false)),
+            view: RwSignal::new(view),
+            choice: RwSignal::new(choice),
+            backend: RwSignal::new(None),
+            model: RwSignal::new(ModelState::Idle),
+            plain: RwSignal::new(Run::default()),
+            steered: RwSignal::new(Run::default()),
+            speed: RwSignal::new(None),
+            building: RwSignal::new(None),
+            evidence: RwSignal::new(EvidenceState::None),
+            cache: RwSignal::new(None),
+            notices: RwSignal::new(Vec::new()),
+            toast: RwSignal::new(None),
+            looked_at: RwSignal::new(None),
+            queued: RwSignal::new(linked),
+            next_job: StoredValue::new(1),
+            next_notice: StoredValue::new(1),
+            pauses: StoredValue::new(0),
+        };
+        if let Some(error) = error {
+            bench.refuse_link(&error);
+        }
+        bench.start_worker();
+        bench
+    }
+
+    /// Starts a worker, and has it load the experiment's model.
+    pub fn start_worker(self) {
+        self.backend.set(None);
+        self.building.set(None);
+        self.evidence.set(EvidenceState::None);
+        for run in [self.plain, self.steered] {
+            run.update(Run::interrupt);
+        }
+        self.model.set(ModelState::Loading { job: 0, progress: None });
+        let started = bridge::start(move |incoming| match incoming {
+            Incoming::Listening => bridge::send(&Request::Start { hub: address::hub(), backend: self.choice.get_untracked() }),
+            Incoming::Event(event) => self.on_event(*event),
+            Incoming::Crashed(reason) => self.on_crash(&reason),
+        });
+        if let Err(reason) = started {
+            self.on_crash(&reason);
+        }
+    }
+
+    fn on_crash(self, reason: &str) {
+        let failure = Failure {
+            title: "The engine stopped".into(),
+            message: format!("It ended by itself ({reason}). Start it again; the experiment is kept."),
+            retry: true,
+        };
+        self.building.set(None);
+        self.evidence.set(EvidenceState::None);
+        for run in [self.plain, self.steered] {
+            run.update(Run::interrupt);
+        }
+        self.model.set(ModelState::Failed(failure.clone()));
+        self.notice(failure);
+    }
+
+    fn new_job(self) -> JobId {
+        let job = self.next_job.get_value();
+        self.next_job.set_value(job.wrapping_add(1).max(1));
+        job
+    }
+
+    /// Changes the experiment, as one step that can be undone. `kind` names what changes.
+    pub fn change(self, kind: &'static str, change: impl FnOnce(&mut Experiment)) {
+        let before = self.experiment.get_untracked();
+        let mut after = before.clone();
+        change(&mut after);
+        if after == before {
+            return;
+        }
+        self.history.update_value(|history| history.record(before, kind, js_sys::Date::now()));
+        self.replace(after);
+    }
+
+    fn replace(self, experiment: Experiment) {
+        settings::keep_experiment(&experiment);
+        self.experiment.set(experiment);
+        self.steps.set(self.history.with_value(|history| (history.can_undo(), history.can_redo())));
+    }
+
+    pub fn undo(self) {
+        let current = self.experiment.get_untracked();
+        if let Some(before) = self.history.try_update_value(|history| history.undo(current)).flatten() {
+            self.replace(before);
+        }
+    }
+
+    pub fn redo(self) {
+        let current = self.experiment.get_untracked();
+        if let Some(after) = self.history.try_update_value(|history| history.redo(current)).flatten() {
+            self.replace(after);
+        }
+    }
+
+    /// Opens what the address now names; a link pasted into a page that is open only changes its fragment.
+    pub fn follow_address(self) {
+        match address::recipe() {
+            Ok(None) => {}
+            Ok(Some(recipe)) => {
+                self.view.set(recipe.view);
+                let opened = Experiment::from_recipe(recipe);
+                let other_model = opened.model != self.experiment.get_untracked().model;
+                self.change("link", |experiment| *experiment = opened);
+                self.queued.set(true);
+                if other_model { self.load_model() } else { self.write_if_queued() }
+            }
+            Err(error) => self.refuse_link(&error),
+        }
+    }
+
+    fn refuse_link(self, error: &RecipeError) {
+        self.notice(Failure { title: "The link cannot be opened".into(), message: sentence(&error.to_string()), retry: false });
+    }
+
+    pub fn notice(self, failure: Failure) {
+        let id = self.next_notice.get_value();
+        self.next_notice.set_value(id + 1);
+        self.notices.update(|notices| {
+            notices.retain(|notice| notice.failure != failure);
+            notices.push(Notice { id, failure });
+        });
+    }
+
+    pub fn dismiss(self, id: u32) {
+        self.notices.update(|notices| notices.retain(|notice| notice.id != id));
+    }
+
+    /// A word of confirmation that goes away by itself.
+    pub fn say(self, text: impl Into<String>) {
+        let text = text.into();
+        self.toast.set(Some(text.clone()));
+        gloo::timers::callback::Timeout::new(2600, move || {
+            if self.toast.get_untracked().as_ref() == Some(&text) {
+                self.toast.set(None);
+            }
+        })
+        .forget();
+    }
+
+    /// Fetches and loads the experiment's model.
+    pub fn load_model(self) {
+        if self.backend.get_untracked().is_none() {
+            // The worker is not there yet; it loads the model when it is.
+            return;
+        }
+        let job = self.new_job();
+        self.notices.set(Vec::new());
+        self.building.set(None);
+        self.model.set(ModelState::Loading { job, progress: None });
+        bridge::send(&Request::Load { job, model: self.experiment.get_untracked().model });
+    }
+
+    /// Loads another model; the vector belongs to the old one.
+    pub fn choose_model(self, model: ModelRef) {
+        self.change("model", |experiment| {
+            if experiment.model != model {
+                experiment.vector = None;
+                experiment.model = model;
+            }
+        });
+        self.load_model();
+    }
+
+    pub fn choose_backend(self, choice: BackendChoice) {
+        settings::keep_backend(choice);
+        self.choice.set(choice);
+        self.start_worker();
+    }
+
+    pub fn cancel(self, job: JobId) {
+        bridge::send(&Request::Cancel { job });
+    }
+
+    pub fn list_cache(self) {
+        if self.backend.get_untracked().is_some() {
+            bridge::send(&Request::ListCache);
+        }
+    }
+
+    pub fn delete_cached(self, model: ModelRef) {
+        bridge::send(&Request::Delete { model });
+    }
+
+    /// Builds the vector of the pairs, unless that is being done.
+    pub fn build_vector(self) {
+        let pairs = self.experiment.get_untracked().complete_pairs();
+        let same = self.building.get_untracked().is_some_and(|building| building.pairs == pairs);
+        if same || !matches!(self.model.get_untracked(), ModelState::Ready(_)) {
+            return;
+        }
+        if pairs.is_empty() {
+            self.notice(Failure {
+                title: "There are no pairs".into(),
+                message: "Write at least one text on each side, then build the vector.".into(),
+                retry: false,
+            });
+            return;
+        }
+        let job = self.new_job();
+        self.building.set(Some(Building { job, pairs: pairs.clone(), progress: None }));
+        bridge::send(&Request::BuildVector { job, pairs });
+    }
+
+    pub fn save_vector(self) {
+        let experiment = self.experiment.get_untracked();
+        if let Some(vector) = &experiment.vector {
+            let layers = vector.directions.layers.clone();
+            bridge::send(&Request::ExportVector { job: self.new_job(), name: experiment.name.clone(), layers });
+        }
+    }
+
+    pub fn load_vector(self, name: String, bytes: Vec<u8>) {
+        self.change("vector", |experiment| experiment.name = name);
+        bridge::send(&Request::ImportVector { job: self.new_job(), bytes });
+    }
+}
+
+/// Errors are written to stand after a colon; alone they begin with a capital and end with a full stop.
+fn sentence(message: &str) -> String {
+    let mut letters = message.chars();
+    let begun: String = letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();
+    if begun.ends_with(['.', '!', '?']) { begun } else { begun + "." }
+}

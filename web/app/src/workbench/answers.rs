@@ -1,0 +1,185 @@
+//! What the worker says, and what follows from it.
+
+use super::{EvidenceState, ModelState, RunState, Workbench};
+use crate::bridge;
+use crate::experiment::ChosenVector;
+use leptos::prelude::*;
+use std::sync::Arc;
+use tiller_protocol::{Directions, Event, Failure, JobId, Lane, Progress, Request, WrittenToken};
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{Blob, HtmlAnchorElement, Url};
+
+impl Workbench {
+    pub(super) fn on_event(self, event: Event) {
+        match event {
+            Event::Ready(report) => {
+                self.backend.set(Some(report));
+                self.load_model();
+                self.list_cache();
+            }
+            Event::Progress { job, progress } => self.on_progress(job, progress),
+            Event::Loaded { job, model } => {
+                if matches!(self.model.get_untracked(), ModelState::Loading { job: current, .. } if current == job) {
+                    self.on_loaded(model);
+                }
+            }
+            Event::Directions { job, directions } => self.on_directions(job, directions),
+            Event::RunStarted { .. } => {}
+            Event::Token { job, lane, token } => self.on_token(job, lane, token),
+            Event::Written { job, summary } => {
+                if summary.tokens_per_second > 0.0 {
+                    self.speed.set(Some(summary.tokens_per_second));
+                }
+                self.end_runs(job);
+                self.measure_soon();
+            }
+            Event::Evidence { job, evidence } => {
+                if self.measures(job) {
+                    self.evidence.set(EvidenceState::Measured(evidence));
+                }
+            }
+            Event::Cache(report) => self.cache.set(Some(report)),
+            Event::File { name, bytes, .. } => {
+                if save_file(&name, &bytes).is_err() {
+                    self.notice(Failure {
+                        title: "The file could not be saved".into(),
+                        message: "The browser refused to save it; allow downloads for this page, then try again.".into(),
+                        retry: false,
+                    });
+                }
+            }
+            Event::Cancelled { job } => self.on_end(job, None),
+            Event::Failed { job, failure } => {
+                self.on_end(job.unwrap_or_default(), Some(&failure));
+                self.notice(failure);
+            }
+        }
+    }
+
+    fn measures(self, job: JobId) -> bool {
+        matches!(self.evidence.get_untracked(), EvidenceState::Measuring { job: current, .. } if current == job)
+    }
+
+    fn on_progress(self, job: JobId, progress: Progress) {
+        self.model.update(|model| {
+            if let ModelState::Loading { job: current, progress: shown } = model
+                && *current == job
+            {
+                *shown = Some(progress.clone());
+            }
+        });
+        if self.building.with_untracked(|building| building.as_ref().is_some_and(|building| building.job == job)) {
+            self.building.update(|building| {
+                if let Some(building) = building {
+                    building.progress = Some(progress.clone());
+                }
+            });
+        }
+        if self.measures(job) {
+            self.evidence.set(EvidenceState::Measuring { job, progress: Some(progress) });
+        }
+    }
+
+    fn on_loaded(self, model: tiller_protocol::ModelInfo) {
+        let chat = model.has_chat_template;
+        self.model.set(ModelState::Ready(model));
+        self.list_cache();
+        if !chat && self.experiment.with_untracked(|experiment| experiment.prompt.chat) {
+            self.change("prompt", |experiment| experiment.prompt.chat = false);
+            self.say("This model has no chat template: its text is continued");
+        }
+        if self.experiment.with_untracked(|experiment| experiment.vector.is_some()) {
+            self.write_if_queued();
+        } else {
+            self.build_vector();
+            if self.building.get_untracked().is_none() {
+                self.write_if_queued();
+            }
+        }
+    }
+
+    fn on_directions(self, job: JobId, directions: Directions) {
+        let built = self.building.get_untracked().filter(|building| building.job == job);
+        if built.is_some() {
+            self.building.set(None);
+        } else if directions.pairs > 0 {
+            // Of pairs that have been changed since; the newer vector is on its way.
+            return;
+        }
+        let suggested = directions.suggested;
+        let has = |layer: u32| directions.layers.iter().any(|at| at.layer == layer);
+        let before = self.experiment.with_untracked(|experiment| experiment.vector.as_ref().map(|chosen| chosen.layer));
+        let middle = || directions.layers.get(directions.layers.len() / 2).map_or(0, |at| at.layer);
+        let layer = before.filter(|&layer| has(layer)).or(suggested).unwrap_or_else(middle);
+        let pairs = built.map(|building| building.pairs).unwrap_or_default();
+        self.change("vector", |experiment| {
+            experiment.vector = Some(ChosenVector { directions: Arc::new(directions), layer, pairs });
+        });
+        self.write_if_queued();
+        self.write_again_soon();
+    }
+
+    fn on_token(self, job: JobId, lane: Lane, token: WrittenToken) {
+        let run = match lane {
+            Lane::Plain => self.plain,
+            Lane::Steered => self.steered,
+        };
+        if run.with_untracked(|run| run.job == job && run.state == RunState::Writing) {
+            run.update(|run| run.tokens.push(token));
+        }
+    }
+
+    fn end_runs(self, job: JobId) {
+        for run in [self.plain, self.steered] {
+            if run.with_untracked(|run| run.job == job && run.state == RunState::Writing) {
+                run.update(|run| run.state = RunState::Done);
+            }
+        }
+    }
+
+    /// A job ended without a result.
+    fn on_end(self, job: JobId, failure: Option<&Failure>) {
+        if matches!(self.model.get_untracked(), ModelState::Loading { job: current, .. } if current == job) {
+            self.model.set(match failure {
+                Some(failure) => ModelState::Failed(failure.clone()),
+                None => ModelState::Idle,
+            });
+            self.list_cache();
+        }
+        if self.building.with_untracked(|building| building.as_ref().is_some_and(|building| building.job == job)) {
+            self.building.set(None);
+            if failure.is_none() {
+                self.queued.set(false);
+            }
+        }
+        if self.measures(job) {
+            self.evidence.set(EvidenceState::None);
+        }
+        for run in [self.plain, self.steered] {
+            if run.with_untracked(|run| run.job == job) {
+                run.update(|run| run.interrupt());
+            }
+        }
+    }
+
+    /// Fetches and loads the model again, with a new worker where the old one is gone.
+    pub fn try_again(self) {
+        match self.backend.get_untracked() {
+            Some(_) if !matches!(self.model.get_untracked(), ModelState::Ready(_)) => self.load_model(),
+            _ => self.start_worker(),
+        }
+        bridge::send(&Request::ListCache);
+    }
+}
+
+/// Has the browser save bytes as a file.
+fn save_file(name: &str, bytes: &[u8]) -> Result<(), JsValue> {
+    let parts = js_sys::Array::of1(&js_sys::Uint8Array::from(bytes));
+    let address = Url::create_object_url_with_blob(&Blob::new_with_u8_array_sequence(&parts)?)?;
+    let document = crate::address::window().document().ok_or(JsValue::NULL)?;
+    let anchor: HtmlAnchorElement = document.create_element("a")?.unchecked_into();
+    anchor.set_href(&address);
+    anchor.set_download(name);
+    anchor.click();
+    Url::revoke_object_url(&address)
+}
