@@ -76,6 +76,8 @@ impl HubError {
         match self {
             HubError::Status { status } => *status >= 500,
             HubError::Offline | HubError::Unreachable { .. } | HubError::Broken { .. } => true,
+            // A line that comes back between two requests looks the same.
+            HubError::Blocked => true,
             _ => false,
         }
     }
