@@ -87,7 +87,6 @@ fn finish(total: u32, first_row: u32, first_output: u32, thread: u32, a: vec4f, 
         }
         y[at] = sum;
     }
-    workgroupBarrier();
 }
 
 @compute @workgroup_size(64)

@@ -12,15 +12,32 @@ pub struct AdapterSummary {
 }
 
 impl AdapterSummary {
-    pub(crate) fn of(info: &wgpu::AdapterInfo) -> AdapterSummary {
+    pub(crate) fn of(info: &wgpu::AdapterInfo, device: &wgpu::Device) -> AdapterSummary {
         const SOFTWARE: [&str; 6] = ["swiftshader", "llvmpipe", "lavapipe", "softpipe", "warp", "basic render"];
-        let names = format!("{} {} {}", info.name, info.driver, info.driver_info).to_lowercase();
+        let name = name(info, device);
+        let names = format!("{name} {} {}", info.driver, info.driver_info).to_lowercase();
         AdapterSummary {
-            name: info.name.clone(),
+            name,
             backend: format!("{:?}", info.backend),
             software: info.device_type == wgpu::DeviceType::Cpu || SOFTWARE.iter().any(|name| names.contains(name)),
         }
     }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn name(info: &wgpu::AdapterInfo, _device: &wgpu::Device) -> String {
+    info.name.clone()
+}
+
+/// Browsers keep the description to themselves, and tell at most the vendor and the architecture.
+#[cfg(target_arch = "wasm32")]
+fn name(info: &wgpu::AdapterInfo, device: &wgpu::Device) -> String {
+    let told = device.as_webgpu().map(|device| {
+        let info = device.adapter_info();
+        format!("{} {}", info.vendor(), info.architecture()).trim().to_owned()
+    });
+    let known = [Some(info.name.clone()), told].into_iter().flatten().find(|name| !name.is_empty());
+    known.unwrap_or_else(|| "an unnamed adapter".to_owned())
 }
 
 /// The adapter that the environment variable `TILLER_ADAPTER` names by a part of its name, or else the fastest one.

@@ -76,7 +76,7 @@ impl Gpu {
         let lane_tokens = storage("lane tokens", u64::from(LANES) * 4);
         let unused = storage("unused", 16);
         let gpu = Gpu(Arc::new(Shared {
-            adapter: AdapterSummary::of(&adapter.get_info()),
+            adapter: AdapterSummary::of(&adapter.get_info(), &device),
             faults,
             binding_limit: AtomicU64::new(device_binding_limit(&limits)),
             groups_limit: limits.max_compute_workgroups_per_dimension,
