@@ -224,6 +224,12 @@ impl ChosenVector {
     }
 }
 
+/// What a model is called: by the catalogue, or else by its file. (Many files carry a name that tells nobody anything.)
+pub fn model_name(model: &ModelRef) -> String {
+    let known = catalogue().into_iter().find(|entry| entry.model.repo == model.repo && entry.model.file == model.file);
+    known.map_or_else(|| model.file.trim_end_matches(".gguf").to_string(), |entry| entry.name.to_string())
+}
+
 /// Strong enough to be seen in the first sentence, weak enough to leave it a sentence.
 const DEFAULT_STRENGTH: f32 = 0.25;
 

@@ -1,5 +1,6 @@
 //! What is around every view: the header, progress, notices, keys.
 
+use crate::experiment::model_name;
 use crate::settings::{self, Theme};
 use crate::views::{models::Models, progress, steer::Steer};
 use crate::workbench::{ModelState, Notice, Workbench};
@@ -161,7 +162,7 @@ fn ModelStatus() -> impl IntoView {
     let name = move || match bench.model.get() {
         ModelState::Idle => "No model".to_string(),
         ModelState::Loading { .. } => "Loading".into(),
-        ModelState::Ready(model) => model.name,
+        ModelState::Ready(model) => model_name(&model.reference),
         ModelState::Failed(_) => "Not loaded".into(),
     };
     let details = move || {
@@ -246,7 +247,7 @@ fn NoticeBox(notice: Notice) -> impl IntoView {
         <div class="notice" role="alert" data-testid="notice">
             <div class="notice-text"><b>{failure.title}</b><span>{failure.message}</span></div>
             <Show when=move || retry>
-                <button class="btn" data-testid="retry" on:click=move |_| { bench.dismiss(id); bench.try_again(); }>"Try again"</button>
+                <button class="btn" data-testid="retry" on:click=move |_| bench.try_again()>"Try again"</button>
             </Show>
             <button class="btn" on:click=move |_| bench.dismiss(id)>"Dismiss"</button>
         </div>

@@ -224,6 +224,11 @@ impl Workbench {
         self.notices.update(|notices| notices.retain(|notice| notice.id != id));
     }
 
+    /// What went wrong before is put away when the user goes on; what the page does by itself leaves it to be read.
+    pub fn dismiss_all(self) {
+        self.notices.set(Vec::new());
+    }
+
     /// A word of confirmation that goes away by itself.
     pub fn say(self, text: impl Into<String>) {
         let text = text.into();
@@ -243,7 +248,6 @@ impl Workbench {
             return;
         }
         let job = self.new_job();
-        self.notices.set(Vec::new());
         self.building.set(None);
         self.model.set(ModelState::Loading { job, progress: None });
         bridge::send(&Request::Load { job, model: self.experiment.get_untracked().model });
@@ -251,6 +255,7 @@ impl Workbench {
 
     /// Loads another model; the vector belongs to the old one.
     pub fn choose_model(self, model: ModelRef) {
+        self.dismiss_all();
         self.change("model", |experiment| {
             if experiment.model != model {
                 experiment.vector = None;
@@ -261,6 +266,7 @@ impl Workbench {
     }
 
     pub fn choose_backend(self, choice: BackendChoice) {
+        self.dismiss_all();
         settings::keep_backend(choice);
         self.choice.set(choice);
         self.start_worker();
@@ -280,19 +286,24 @@ impl Workbench {
         bridge::send(&Request::Delete { model });
     }
 
-    /// Builds the vector of the pairs, unless that is being done.
-    pub fn build_vector(self) {
-        let pairs = self.experiment.get_untracked().complete_pairs();
-        let same = self.building.get_untracked().is_some_and(|building| building.pairs == pairs);
-        if same || !matches!(self.model.get_untracked(), ModelState::Ready(_)) {
-            return;
-        }
-        if pairs.is_empty() {
+    /// Builds the vector as the user asks, and says if there is nothing to build it from.
+    pub fn build_vector_as_asked(self) {
+        self.dismiss_all();
+        if self.experiment.with_untracked(|experiment| experiment.complete_pairs().is_empty()) {
             self.notice(Failure {
                 title: "There are no pairs".into(),
                 message: "Write at least one text on each side, then build the vector.".into(),
                 retry: false,
             });
+        }
+        self.build_vector();
+    }
+
+    /// Builds the vector of the pairs if there are any, unless that is being done.
+    pub fn build_vector(self) {
+        let pairs = self.experiment.get_untracked().complete_pairs();
+        let same = self.building.get_untracked().is_some_and(|building| building.pairs == pairs);
+        if same || pairs.is_empty() || !matches!(self.model.get_untracked(), ModelState::Ready(_)) {
             return;
         }
         let job = self.new_job();

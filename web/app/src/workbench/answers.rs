@@ -164,6 +164,7 @@ impl Workbench {
 
     /// Fetches and loads the model again, with a new worker where the old one is gone.
     pub fn try_again(self) {
+        self.dismiss_all();
         match self.backend.get_untracked() {
             Some(_) if !matches!(self.model.get_untracked(), ModelState::Ready(_)) => self.load_model(),
             _ => self.start_worker(),

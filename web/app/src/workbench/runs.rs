@@ -80,6 +80,7 @@ impl Workbench {
     fn write_lanes(self, lanes: &[Lane]) {
         let job = self.new_job();
         let run = self.experiment.get_untracked().run(lanes.to_vec());
+        self.dismiss_all();
         self.evidence.set(EvidenceState::None);
         self.looked_at.set(None);
         for (lane, signal) in [(Lane::Plain, self.plain), (Lane::Steered, self.steered)] {

@@ -124,7 +124,7 @@ fn BuildButton() -> impl IntoView {
     view! {
         <button class="btn go" data-testid="build-vector" prop:disabled=move || !ready()
             title="The mean difference of the residual stream between the two sides, at the last token, at every layer"
-            on:click=move |_| bench.build_vector()>"Build vector"</button>
+            on:click=move |_| bench.build_vector_as_asked()>"Build vector"</button>
     }
 }
 
