@@ -88,7 +88,7 @@ async fn files_that_are_no_models_are_refused_in_words() -> Result<()> {
             page.click("load-model").await?;
             page.until_ready().await?;
             page.click("nav-steer").await?;
-            let seen = page.write().await?;
+            let seen = page.until_written().await?;
             ensure!(seen.prompt.as_deref() == Some("Still here"), "what was entered meanwhile is kept");
             Ok(())
         })

@@ -2,7 +2,7 @@
 //! wider than a phone.
 
 use crate::browser::{DRAWN, Theme, Width};
-use crate::page::Page;
+use crate::page::{Page, Seen};
 use crate::recipes::smollm2;
 use crate::stage::Stage;
 use anyhow::{Result, ensure};
@@ -17,7 +17,8 @@ async fn loading_and_failing_have_looks_too() -> Result<()> {
     stage
         .play(&profile, async |page| {
             page.open(&stage.address("/?backend=cpu")).await?;
-            page.until("progress is shown", DRAWN, |seen| seen.progress.is_some()).await?;
+            let bytes = |seen: &Seen| seen.progress.as_ref().is_some_and(|text| text.contains("MB/s"));
+            page.until("progress is shown in bytes", DRAWN, bytes).await?;
             photograph(&page, "steer-loading").await?;
             page.click("nav-models").await?;
             photograph(&page, "models-loading").await
