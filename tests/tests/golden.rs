@@ -68,10 +68,7 @@ fn greedy_tokens_are_the_references(backend: BackendKind) {
         for (case, tokens) in group.iter().zip(written) {
             if let Some(step) = (0..case.ids.len()).find(|&i| tokens[i] != case.ids[i]) {
                 let margin = case.margins[step];
-                panic!(
-                    "\"{}\", step {step} (margin {margin}): found {tokens:?}, expected {:?}",
-                    case.name, case.ids
-                );
+                panic!("\"{}\", step {step} (margin {margin}): found {tokens:?}, expected {:?}", case.name, case.ids);
             }
         }
     }

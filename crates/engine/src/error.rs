@@ -16,7 +16,9 @@ pub enum EngineError {
     Read(#[from] std::io::Error),
     #[error("the CPU backend failed ({0}): load the model again")]
     Cpu(#[from] candle_core::Error),
-    #[error("the vector for {site} has {found} numbers, but this model's activation there has {expected}: use a vector made with this model")]
+    #[error(
+        "the vector for {site} has {found} numbers, but this model's activation there has {expected}: use a vector made with this model"
+    )]
     VectorWidth { site: tiller_sites::Site, expected: usize, found: usize },
     #[error("the text has {tokens} tokens, but there is room for {room}: shorten it")]
     TooLong { tokens: usize, room: usize },

@@ -32,7 +32,12 @@ pub(crate) struct GpuAttention {
 }
 
 impl GpuAttention {
-    pub fn new(gpu: &Gpu, config: &ModelConfig, geometry: &Geometry, kv_rows: u32) -> Result<GpuAttention, EngineError> {
+    pub fn new(
+        gpu: &Gpu,
+        config: &ModelConfig,
+        geometry: &Geometry,
+        kv_rows: u32,
+    ) -> Result<GpuAttention, EngineError> {
         let heads = Heads {
             heads: config.heads,
             kv_heads: config.kv_heads,

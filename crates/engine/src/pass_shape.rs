@@ -30,7 +30,8 @@ pub(crate) enum Head {
 impl PassShape {
     /// How far the pass must go to reach every tap.
     pub fn to_tap(taps: Vec<(Site, TapRows)>, edits: Vec<(Site, Arc<[f32]>)>) -> PassShape {
-        let after_blocks = |rows| taps.iter().any(|&(site, r)| matches!(site, Site::FinalNorm | Site::Logits) && r == rows);
+        let after_blocks =
+            |rows| taps.iter().any(|&(site, r)| matches!(site, Site::FinalNorm | Site::Logits) && r == rows);
         let head = match (after_blocks(TapRows::All), after_blocks(TapRows::Picks)) {
             (true, _) => Head::Rows,
             (false, true) => Head::Picks,

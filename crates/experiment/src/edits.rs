@@ -16,8 +16,7 @@ pub fn resolve_edits(vectors: &[Vector], edits: &[tiller_recipe::Edit]) -> Resul
             Source::Vector(_) => vector.direction.to_f32(),
             Source::Random { seed, .. } => random_direction(seed.into(), vector.direction.width()),
         };
-        let operation =
-            Operation::Add { vector: direction.into(), coefficient: edit.strength * vector.typical_norm };
+        let operation = Operation::Add { vector: direction.into(), coefficient: edit.strength * vector.typical_norm };
         Ok(Edit { site: edit.site, operation, positions: edit.positions.clone() })
     };
     edits.iter().map(resolve).collect()

@@ -96,7 +96,15 @@ fn facts(gguf: &Gguf) -> ModelFacts {
     };
     let most = Quant::ALL.into_iter().max_by_key(|&quant| elements(quant)).expect("there are quantisations");
     ModelFacts {
-        name: gguf.metadata.find_str("general.name").ok().flatten().unwrap_or("unnamed model").chars().take(200).collect(),
+        name: gguf
+            .metadata
+            .find_str("general.name")
+            .ok()
+            .flatten()
+            .unwrap_or("unnamed model")
+            .chars()
+            .take(200)
+            .collect(),
         parameters: Quant::ALL.into_iter().map(elements).sum(),
         quantisation: most.to_string(),
     }

@@ -34,9 +34,13 @@ pub struct VectorAtLayer {
 pub enum VectorFileError {
     #[error(transparent)]
     File(#[from] ControlVectorError),
-    #[error("its directions have {found} numbers, but this model's residual stream has {expected}: use a vector made with this model")]
+    #[error(
+        "its directions have {found} numbers, but this model's residual stream has {expected}: use a vector made with this model"
+    )]
     Width { found: usize, expected: u32 },
-    #[error("it has a direction for layer {layer}, but this model's layers are 0 to {last}: use a vector made with this model")]
+    #[error(
+        "it has a direction for layer {layer}, but this model's layers are 0 to {last}: use a vector made with this model"
+    )]
     Layer { layer: u32, last: u32 },
 }
 

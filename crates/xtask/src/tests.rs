@@ -54,8 +54,8 @@ pub fn run(places: &Places, options: &Options) -> ExitCode {
 fn crates(places: &Places, tally: &mut Tally) -> Result<()> {
     title("tests of the crates");
     let mut cargo = cargo_test(places)?;
-    // The page's crates are for the browser, and the tests across crates have parts of their own.
-    cargo.args(["--workspace", "--exclude", "tiller-app", "--exclude", "tiller-worker", "--exclude", "tiller-tests"]);
+    // The tests across crates have parts of their own.
+    cargo.args(["--workspace", "--exclude", "tiller-tests"]);
     tally.count("the crates", &mut cargo);
     Ok(())
 }
@@ -83,13 +83,13 @@ fn browser(places: &Places, tally: &mut Tally) -> Result<()> {
     let browser = installed_browser()?;
     let mut cargo = cargo_test(places)?;
     toolchain.apply(&mut cargo);
-    cargo.args(["--target", TARGET, "--package", "tiller-conformance", "--test", "web"]);
+    cargo.args(["--target", TARGET, "--package", "tiller-conformance", "--package", "tiller-hub", "--test", "web"]);
     cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", places.tool("wasm-bindgen-test-runner"));
     cargo.env("CHROMEDRIVER", &browser.chromedriver);
     cargo.env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", capabilities(places, &browser.chromium)?);
     // In seconds, for all tests together: a software GPU takes its time.
     cargo.env("WASM_BINDGEN_TEST_TIMEOUT", "1800").env("WASM_BINDGEN_TEST_DRIVER_TIMEOUT", "60");
-    tally.count("the kernels in a browser", &mut cargo);
+    tally.count("the kernels and the browser's storage", &mut cargo);
     Ok(())
 }
 

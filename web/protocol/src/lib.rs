@@ -78,19 +78,50 @@ pub enum Lane {
 pub enum Event {
     /// The worker runs; which backend it will use, and why.
     Ready(BackendReport),
-    Progress { job: JobId, progress: Progress },
-    Loaded { job: JobId, model: ModelInfo },
-    Directions { job: JobId, directions: Directions },
+    Progress {
+        job: JobId,
+        progress: Progress,
+    },
+    Loaded {
+        job: JobId,
+        model: ModelInfo,
+    },
+    Directions {
+        job: JobId,
+        directions: Directions,
+    },
     /// The prompt of a run as tokens, before the first is written.
-    RunStarted { job: JobId, prompt: Vec<PromptToken> },
-    Token { job: JobId, lane: Lane, token: WrittenToken },
-    Written { job: JobId, summary: RunSummary },
-    Evidence { job: JobId, evidence: Evidence },
+    RunStarted {
+        job: JobId,
+        prompt: Vec<PromptToken>,
+    },
+    Token {
+        job: JobId,
+        lane: Lane,
+        token: WrittenToken,
+    },
+    Written {
+        job: JobId,
+        summary: RunSummary,
+    },
+    Evidence {
+        job: JobId,
+        evidence: Evidence,
+    },
     Cache(CacheReport),
     /// A file for the user to save.
-    File { job: JobId, name: String, bytes: Vec<u8> },
-    Cancelled { job: JobId },
-    Failed { job: Option<JobId>, failure: Failure },
+    File {
+        job: JobId,
+        name: String,
+        bytes: Vec<u8>,
+    },
+    Cancelled {
+        job: JobId,
+    },
+    Failed {
+        job: Option<JobId>,
+        failure: Failure,
+    },
 }
 
 /// Which backend computes, and why.

@@ -21,17 +21,20 @@ pub async fn choose(choice: BackendChoice) -> (Chosen, BackendReport) {
     }
     match Gpu::open().await {
         Err(error) => cpu(Some(format!("The model runs on the CPU, which is slower: {error}"))),
-        Ok(gpu) if gpu.adapter().software && choice == BackendChoice::Auto => cpu(Some(format!(
-            "The model runs on the CPU: this browser's WebGPU is itself only software ({}).",
-            gpu.adapter().name
-        ))),
+        Ok(gpu) if gpu.adapter().software && choice == BackendChoice::Auto => {
+            cpu(Some("The model runs on the CPU: this browser's WebGPU is itself only software.".into()))
+        }
         Ok(gpu) => {
             let adapter = gpu.adapter();
             let note = adapter
                 .software
                 .then(|| "This browser's WebGPU is only software; it runs because it was asked for.".to_string());
-            let report =
-                BackendReport { backend: "gpu".into(), adapter: adapter.name.clone(), software: adapter.software, note };
+            let report = BackendReport {
+                backend: "gpu".into(),
+                adapter: adapter.name.clone(),
+                software: adapter.software,
+                note,
+            };
             (Chosen::Gpu, report)
         }
     }

@@ -54,7 +54,9 @@ impl From<LoadError> for Stop {
     fn from(error: LoadError) -> Stop {
         match error {
             LoadError::Engine(error) => error.into(),
-            LoadError::File(_) | LoadError::Tokenizer(_) | LoadError::Template(_) => Stop::failed("This model cannot be used", error),
+            LoadError::File(_) | LoadError::Tokenizer(_) | LoadError::Template(_) => {
+                Stop::failed("This model cannot be used", error)
+            }
         }
     }
 }

@@ -42,7 +42,8 @@ impl Live {
     /// The strengths that these coefficients stand for.
     pub fn strengths_of(&self, coefficients: &[f32]) -> Vec<f32> {
         let units = self.strengths.borrow();
-        let strength = |(&coefficient, &(unit, _)): (&f32, &(f32, f32))| if unit > 0.0 { coefficient / unit } else { 0.0 };
+        let strength =
+            |(&coefficient, &(unit, _)): (&f32, &(f32, f32))| if unit > 0.0 { coefficient / unit } else { 0.0 };
         coefficients.iter().zip(units.iter()).map(strength).collect()
     }
 }

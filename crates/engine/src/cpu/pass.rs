@@ -134,11 +134,8 @@ impl Pass for CpuPass<'_> {
 
     fn add_vector(&mut self, x: CpuAct, slot: usize) -> Result<CpuAct, EngineError> {
         let coefficient = self.step.coefficients[slot];
-        let scales: Vec<f32> = self
-            .rows_of(&x)
-            .iter()
-            .map(|row| if row.edits >> slot & 1 == 1 { coefficient } else { 0.0 })
-            .collect();
+        let scales: Vec<f32> =
+            self.rows_of(&x).iter().map(|row| if row.edits >> slot & 1 == 1 { coefficient } else { 0.0 }).collect();
         let scales = Tensor::from_vec(scales, (x.x.dim(0)?, 1), &Device::Cpu)?;
         let vector = Tensor::new(&*self.edits[slot].1, &Device::Cpu)?.unsqueeze(0)?;
         Ok(x.over((&x.x + scales.broadcast_mul(&vector)?)?))

@@ -38,7 +38,10 @@ pub async fn import(bench: &mut Bench, live: &Live, bytes: Vec<u8>) -> Result<Ev
     if layers.is_empty() {
         return Err(not_read("it holds no direction: choose another file"));
     }
-    Ok(Event::Directions { job: live.job, directions: Directions { method: file.method, layers, suggested: None, pairs: 0 } })
+    Ok(Event::Directions {
+        job: live.job,
+        directions: Directions { method: file.method, layers, suggested: None, pairs: 0 },
+    })
 }
 
 fn not_saved(error: impl ToString) -> Stop {

@@ -30,7 +30,9 @@ fn token_pair(session: &Session, pair: &Pair) -> Result<TokenPair, Stop> {
     let tokens = |text: &str| -> Result<Vec<u32>, Stop> {
         let tokens = session.tokenizer.encode(text, true, false).map_err(tiller_experiment::PromptError::from)?;
         match tokens.is_empty() {
-            true => Err(Stop::failed("A pair is incomplete", "one of its texts is empty: fill it in, or remove the pair")),
+            true => {
+                Err(Stop::failed("A pair is incomplete", "one of its texts is empty: fill it in, or remove the pair"))
+            }
             false => Ok(tokens),
         }
     };
@@ -39,7 +41,10 @@ fn token_pair(session: &Session, pair: &Pair) -> Result<TokenPair, Stop> {
 
 fn directions(found: MeanDifference) -> Result<Directions, Stop> {
     let no_direction = || {
-        Stop::failed("The pairs hold no direction", "both sides read alike at some layer: make the texts of each pair differ")
+        Stop::failed(
+            "The pairs hold no direction",
+            "both sides read alike at some layer: make the texts of each pair differ",
+        )
     };
     let layer = |layer: tiller_interp::steer::LayerDirection| {
         Ok(LayerDirection {

@@ -14,7 +14,9 @@ pub async fn run(bench: &mut Bench, live: &Live, run: RunSpec) -> Result<Event, 
     let session = session(bench)?;
     let prompt = session.tokens(&run.prompt)?;
     let edits = resolve_edits(&run.vectors, &run.edits)?;
-    live.set_edits(run.edits.iter().map(|edit| (run.vectors[edit.source.vector()].typical_norm, edit.strength)).collect());
+    live.set_edits(
+        run.edits.iter().map(|edit| (run.vectors[edit.source.vector()].typical_norm, edit.strength)).collect(),
+    );
 
     let tokenizer = &session.tokenizer;
     let shown = prompt.iter().map(|&id| PromptToken { id, text: tokenizer.token_text(id) }).collect();
