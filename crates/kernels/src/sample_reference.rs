@@ -146,3 +146,67 @@ fn atanh_series(z: f32) -> f32 {
     }
     sum
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOGITS: [f32; 5] = [0.2, 1.7, -1.0, 0.9, 1.7];
+
+    fn frequencies(sampling: &Draw, draws: u32) -> [f64; 5] {
+        let mut counts = [0.0; 5];
+        for counter in 0..draws {
+            counts[draw(&LOGITS, sampling, counter).token as usize] += 1.0 / f64::from(draws);
+        }
+        counts
+    }
+
+    #[test]
+    fn draws_follow_the_tempered_softmax() {
+        let draws = 40_000;
+        for temperature in [0.5f32, 1.0, 2.0] {
+            let sampling = Draw { temperature, top_k: 0, top_p: 1.0, seed: 1 };
+            let masses = LOGITS.map(|logit| f64::from(logit / temperature).exp());
+            let total: f64 = masses.iter().sum();
+            for (seen, mass) in frequencies(&sampling, draws).into_iter().zip(masses) {
+                let p = mass / total;
+                let deviation = (p * (1.0 - p) / f64::from(draws)).sqrt();
+                assert!((seen - p).abs() < 4.0 * deviation, "{seen} instead of {p} at temperature {temperature}");
+            }
+        }
+    }
+
+    #[test]
+    fn one_seed_one_text_and_another_seed_another() {
+        let text = |seed| {
+            let sampling = Draw { temperature: 1.0, top_k: 0, top_p: 1.0, seed };
+            (0..50).map(|counter| draw(&LOGITS, &sampling, counter).token).collect::<Vec<u32>>()
+        };
+        assert_eq!(text(5), text(5));
+        assert_ne!(text(5), text(6));
+    }
+
+    #[test]
+    fn limits_at_their_ends_keep_one_token_or_all() {
+        let drawn = |top_k, top_p| {
+            frequencies(&Draw { temperature: 1.0, top_k, top_p, seed: 2 }, 500).map(|frequency| frequency > 0.0)
+        };
+        // The two most probable tokens tie, and ties stay together.
+        assert_eq!(drawn(1, 1.0), [false, true, false, false, true]);
+        assert_eq!(drawn(0, 0.0), [false, true, false, false, true]);
+        assert_eq!(drawn(100, 1.0), [true; 5]);
+        assert_eq!(draw(&LOGITS, &Draw::GREEDY, 0).token, 1);
+        assert_eq!(draw(&[], &Draw::GREEDY, 0).token, 0);
+    }
+
+    #[test]
+    fn logarithms_keep_their_digits() {
+        for bits in (0..1 << 23).step_by(997) {
+            let v = (bits as f32 + 0.5) / 8_388_608.0;
+            let wanted = -(-f64::from(v)).ln_1p();
+            let got = f64::from(minus_ln_of_one_minus(v));
+            assert!((got - wanted).abs() <= 1e-6 * wanted, "{got} instead of {wanted}");
+            assert!(gumbel(bits, 0, 0).is_finite());
+        }
+    }
+}

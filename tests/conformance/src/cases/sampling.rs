@@ -140,7 +140,7 @@ async fn sets(gpu: Gpu) -> Outcome {
         (1.0, 0, 0.05),
     ] {
         let mut drawn_tokens = BTreeSet::new();
-        for round in 0..40 {
+        for round in 0..16 {
             let picks: Vec<Pick> = (0..LANES).map(|row| Pick { row, lane: row, draw: round * LANES + row }).collect();
             let sampling = Draw { temperature, top_k, top_p, seed: 3 };
             let got = drawn(&plan, LANES as usize, &picks, sampling).await?;
