@@ -74,7 +74,11 @@ impl PromptDraft {
             Prompt::Text(text) => return PromptDraft { text, ..PromptDraft::default() },
             Prompt::Chat(turns) => turns,
         };
-        let system = if turns.first().is_some_and(|turn| turn.role == "system") { turns.remove(0).content } else { String::new() };
+        let system = if turns.first().is_some_and(|turn| turn.role == "system") {
+            turns.remove(0).content
+        } else {
+            String::new()
+        };
         // The box edits what the user says last; a conversation that ends otherwise is kept whole above an empty box.
         let text = match turns.pop() {
             Some(last) if last.role == "user" => last.content,
@@ -147,7 +151,14 @@ impl Experiment {
 
     pub fn run(&self, lanes: Vec<Lane>) -> RunSpec {
         let (vectors, edits) = self.vectors_and_edits();
-        RunSpec { prompt: self.prompt.to_prompt(), sampling: self.sampling, max_tokens: self.max_tokens, vectors, edits, lanes }
+        RunSpec {
+            prompt: self.prompt.to_prompt(),
+            sampling: self.sampling,
+            max_tokens: self.max_tokens,
+            vectors,
+            edits,
+            lanes,
+        }
     }
 
     pub fn to_recipe(&self, view: View, backend: Option<String>) -> Recipe {
@@ -172,7 +183,8 @@ impl Experiment {
         let Recipe { vectors, mut edits, pairs, .. } = recipe;
         let main = edits.iter().position(|edit| edit.site == Site::ResidPost(vectors[edit.source.vector()].layer));
         let main = main.map(|at| edits.remove(at));
-        let further = edits.into_iter().map(|edit| FurtherEdit { vector: vectors[edit.source.vector()].clone(), edit }).collect();
+        let further =
+            edits.into_iter().map(|edit| FurtherEdit { vector: vectors[edit.source.vector()].clone(), edit }).collect();
         let vector = match &main {
             Some(edit) => vectors.into_iter().nth(edit.source.vector()),
             None => vectors.into_iter().next(),
@@ -208,6 +220,19 @@ impl Experiment {
 }
 
 impl ChosenVector {
+    /// Adds what is known of other layers, if it is of the same vector.
+    pub fn take_other_layers(&mut self, directions: Directions) {
+        let same = |at: &LayerDirection| {
+            self.at_layer().is_some_and(|own| own.layer == at.layer && own.direction == at.direction)
+        };
+        if directions.layers.iter().any(same) {
+            if directions.pairs == 0 {
+                self.pairs.clear();
+            }
+            self.directions = Arc::new(directions);
+        }
+    }
+
     /// A vector as a link holds it: at one layer, without what would help to choose another.
     fn alone(vector: Vector, pairs: &[Pair]) -> ChosenVector {
         let layer = vector.layer;
@@ -272,9 +297,23 @@ mod tests {
     }
 
     #[test]
+    fn only_the_same_vector_gives_its_other_layers() {
+        let kept = steered();
+        let all = (*kept.vector.as_ref().unwrap().directions).clone();
+        let mut alone = Experiment::from_recipe(kept.to_recipe(View::Steer, None)).vector.unwrap();
+        let mut another = all.clone();
+        another.layers.iter_mut().for_each(|at| at.direction = Direction::along(&[1.0, -1.0]).unwrap());
+        alone.take_other_layers(another);
+        assert_eq!(alone.directions.layers.len(), 1);
+        alone.take_other_layers(all);
+        assert_eq!(Some(alone), kept.vector);
+    }
+
+    #[test]
     fn edits_that_the_slider_does_not_move_are_kept() {
         let mut recipe = steered().to_recipe(View::Steer, None);
-        let elsewhere = Edit { source: Source::Vector(0), site: Site::MlpOut(1), strength: 0.5, positions: Positions::Last };
+        let elsewhere =
+            Edit { source: Source::Vector(0), site: Site::MlpOut(1), strength: 0.5, positions: Positions::Last };
         recipe.edits.insert(0, elsewhere.clone());
         let opened = Experiment::from_recipe(recipe);
         assert_eq!(opened.strength, -1.25);

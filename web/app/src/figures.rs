@@ -16,7 +16,7 @@ pub fn duration(seconds: f64) -> String {
     match seconds.max(0.0) {
         s if s < 0.95 => format!("{s:.1} s"),
         s if s < 90.0 => format!("{s:.0} s"),
-        s if s < 5400.0 => format!("{:.0} min", s / 60.0),
+        s if s < 3600.0 => format!("{:.0} min", s / 60.0),
         s => format!("{:.0} h {:.0} min", (s / 3600.0).floor(), (s % 3600.0) / 60.0),
     }
 }

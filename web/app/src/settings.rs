@@ -2,23 +2,48 @@
 
 use crate::experiment::Experiment;
 use gloo::storage::{LocalStorage, Storage};
-use tiller_protocol::BackendChoice;
+use std::cell::RefCell;
+use std::sync::Arc;
+use tiller_protocol::{BackendChoice, Directions};
 use tiller_recipe::{Recipe, View};
 
 const EXPERIMENT: &str = "tiller.experiment";
+const DIRECTIONS: &str = "tiller.directions";
 const BACKEND: &str = "tiller.backend";
 const THEME: &str = "tiller.theme";
+
+thread_local! {
+    /// What lies in the storage under [`DIRECTIONS`]: fifty kilobytes are not written at every key that is pressed.
+    static KEPT_DIRECTIONS: RefCell<Option<Arc<Directions>>> = const { RefCell::new(None) };
+}
 
 /// Storage may be full or refused; then nothing is kept, and nothing else is lost.
 pub fn keep_experiment(experiment: &Experiment) {
     let _ = LocalStorage::set(EXPERIMENT, experiment.to_recipe(View::Steer, None));
+    let directions = experiment.vector.as_ref().map(|chosen| chosen.directions.clone());
+    KEPT_DIRECTIONS.with_borrow_mut(|kept| {
+        if kept.as_ref().map(Arc::as_ptr) == directions.as_ref().map(Arc::as_ptr) {
+            return;
+        }
+        match &directions {
+            Some(directions) => drop(LocalStorage::set(DIRECTIONS, &**directions)),
+            None => LocalStorage::delete(DIRECTIONS),
+        }
+        *kept = directions;
+    });
 }
 
 /// The experiment of the last visit, if it is one that can be used.
 pub fn kept_experiment() -> Option<Experiment> {
     let recipe: Recipe = LocalStorage::get(EXPERIMENT).ok()?;
     recipe.validate().ok()?;
-    Some(Experiment::from_recipe(recipe))
+    let mut experiment = Experiment::from_recipe(recipe);
+    if let Some(chosen) = &mut experiment.vector
+        && let Ok(directions) = LocalStorage::get(DIRECTIONS)
+    {
+        chosen.take_other_layers(directions);
+    }
+    Some(experiment)
 }
 
 pub fn keep_backend(choice: BackendChoice) {

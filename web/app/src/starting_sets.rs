@@ -13,7 +13,10 @@ pub struct StartingSet {
 
 impl StartingSet {
     pub fn pairs(&self) -> Vec<Pair> {
-        self.pairs.iter().map(|(positive, negative)| Pair { positive: (*positive).into(), negative: (*negative).into() }).collect()
+        self.pairs
+            .iter()
+            .map(|(positive, negative)| Pair { positive: (*positive).into(), negative: (*negative).into() })
+            .collect()
     }
 }
 
@@ -21,7 +24,10 @@ pub const STARTING_SETS: [StartingSet; 5] = [
     StartingSet {
         name: "Cheerful − gloomy",
         pairs: &[
-            ("I woke up this morning feeling absolutely wonderful", "I woke up this morning feeling absolutely miserable"),
+            (
+                "I woke up this morning feeling absolutely wonderful",
+                "I woke up this morning feeling absolutely miserable",
+            ),
             ("When I think about tomorrow I am full of joy", "When I think about tomorrow I am full of dread"),
             ("The letter she sent me made me smile with delight", "The letter she sent me made me weep with sorrow"),
             ("We walked home together, laughing and happy", "We walked home alone, crying and sad"),
@@ -29,7 +35,10 @@ pub const STARTING_SETS: [StartingSet; 5] = [
             ("The weather was bright, warm and glorious", "The weather was grey, cold and dreary"),
             ("Everyone at the party was merry and thrilled", "Everyone at the party was bitter and hopeless"),
             ("I love my life, it is a beautiful adventure", "I hate my life, it is a painful burden"),
-            ("Looking back on this year, I feel grateful and glad", "Looking back on this year, I feel regretful and lonely"),
+            (
+                "Looking back on this year, I feel grateful and glad",
+                "Looking back on this year, I feel regretful and lonely",
+            ),
             ("The news filled the whole town with happiness", "The news filled the whole town with despair"),
         ],
     },
@@ -51,8 +60,11 @@ pub const STARTING_SETS: [StartingSet; 5] = [
     StartingSet {
         name: "Poetic − plain",
         pairs: &[
-            ("The moon spills silver over the sleeping, whispering sea", "The moon is visible above the water at night"),
-            ("My heart is a lantern trembling in the velvet dark", "I feel a little nervous in the dark"),
+            (
+                "The moon spills silver over the sleeping, whispering sea",
+                "The moon is visible above the water at night",
+            ),
+            ("My heart is a lantern trembling in the velvet dark", "I feel a little nervous at night"),
             ("Autumn lays her golden crown upon the weary hills", "In autumn the leaves on the hills turn yellow"),
             ("Her voice was honey poured upon the wounds of evening", "She spoke in a quiet and pleasant way"),
             ("The river sings its ancient lullaby to the stones", "The river makes a sound as it flows"),
@@ -66,13 +78,25 @@ pub const STARTING_SETS: [StartingSet; 5] = [
     StartingSet {
         name: "Past − future",
         pairs: &[
-            ("Long ago people travelled across the land on horses", "Some day people will travel across space in rockets"),
-            ("Yesterday I visited my grandmother in the old village", "Tomorrow I will visit my granddaughter in the new city"),
-            ("My ancestors lived in this house centuries ago", "My descendants will live in this house centuries from now"),
-            ("Last year we planted the apple trees that grew here", "Next year we will plant the apple trees that will grow here"),
+            (
+                "Long ago people travelled across the land on horses",
+                "Some day people will travel across space in rockets",
+            ),
+            (
+                "Yesterday I visited my grandmother in the old village",
+                "Tomorrow I will visit my granddaughter in the new city",
+            ),
+            (
+                "My ancestors lived in this house centuries ago",
+                "My descendants will live in this house centuries from now",
+            ),
+            ("Last year in our garden we planted apple trees", "Next year in our garden apple trees will be planted"),
             ("I remember how the town used to look back then", "I imagine how the town is going to look one day"),
             ("When I was young we wrote letters by hand", "When I am old we will send thoughts by machine"),
-            ("The ancient kings ruled this valley in earlier times", "The coming leaders will rule this valley in later times"),
+            (
+                "The ancient kings ruled this valley in antiquity",
+                "The coming leaders will rule this valley in the future",
+            ),
             ("She had already finished the book the week before", "She will have finished the book by next week"),
             ("In former days the streets were lit by candles", "In days to come the streets will be lit by robots"),
             ("He told us stories of what had happened", "He told us predictions of what will happen"),
@@ -83,7 +107,10 @@ pub const STARTING_SETS: [StartingSet; 5] = [
         pairs: &[
             ("I spent the whole day looking out over the ocean", "I spent the whole day looking out over the dunes"),
             ("In front of us there was nothing but blue waves", "In front of us there was nothing but dry sand"),
-            ("The travellers crossed the endless water in a ship", "The travellers crossed the endless sand on a camel"),
+            (
+                "The travellers crossed the endless water in a ship",
+                "The travellers crossed the endless sand on a camel",
+            ),
             ("The wind smelled of salt, seaweed and fish", "The wind smelled of dust, heat and stone"),
             ("At night we heard the surf breaking on the beach", "At night we heard the sand hissing on the rocks"),
             ("My father was a sailor who loved the tide", "My father was a nomad who loved the drought"),

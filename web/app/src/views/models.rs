@@ -27,7 +27,8 @@ pub fn Models() -> impl IntoView {
 #[component]
 fn Loaded() -> impl IntoView {
     let bench = expect_context::<Workbench>();
-    move || match bench.model.get() {
+    move || {
+        match bench.model.get() {
         ModelState::Ready(model) => view! { <Facts model/> }.into_any(),
         ModelState::Loading { .. } => view! {
             <section class="card"><h2>"Loaded"</h2><p class="soft">"A model is being loaded; the bar above says how far it is."</p></section>
@@ -45,6 +46,7 @@ fn Loaded() -> impl IntoView {
         }
         .into_any(),
     }
+    }
 }
 
 #[component]
@@ -59,18 +61,30 @@ fn Facts(model: ModelInfo) -> impl IntoView {
         ("Weights", model.quantisation.clone(), "How most weights are stored"),
         ("Context", format!("{} tokens a text", model.context), "Room for prompt and written tokens of one text"),
         ("On the device", figures::bytes(model.device_bytes), "Weights and key-value cache"),
-        ("Loaded in", format!("{}{}", figures::duration(model.seconds), if model.from_cache { ", from this browser's cache" } else { "" }), "From asking to being ready"),
+        (
+            "Loaded in",
+            format!(
+                "{}{}",
+                figures::duration(model.seconds),
+                if model.from_cache { ", from this browser's cache" } else { "" }
+            ),
+            "From asking to being ready",
+        ),
         ("Repository", model.reference.repo.clone(), "On the hub"),
         ("Revision", model.reference.revision.clone(), "The version of the repository"),
         ("File", model.reference.file.clone(), "Within the repository"),
-        ("SHA-256", model.reference.sha256.clone().unwrap_or_else(|| "not named".into()), "Checked when the file was fetched"),
+        (
+            "SHA-256",
+            model.reference.sha256.clone().unwrap_or_else(|| "not named".into()),
+            "Checked when the file was fetched",
+        ),
     ];
     view! {
         <section class="card" aria-label="Loaded model">
             <h2>"Loaded"</h2>
             <dl class="facts">
                 {rows.into_iter().map(|(name, value, help)| view! {
-                    <div title=help><dt>{name}</dt><dd>{value}</dd></div>
+                    <div title=help><dt>{name}</dt><dd class:mono=matches!(name, "Revision" | "SHA-256")>{value}</dd></div>
                 }).collect_view()}
             </dl>
         </section>
@@ -127,12 +141,19 @@ fn Offered(entry: CatalogueEntry) -> impl IntoView {
 #[component]
 fn OtherModel() -> impl IntoView {
     let bench = expect_context::<Workbench>();
-    let (repo, revision, file) = (RwSignal::new(String::new()), RwSignal::new("main".to_string()), RwSignal::new(String::new()));
+    let (repo, revision, file) =
+        (RwSignal::new(String::new()), RwSignal::new("main".to_string()), RwSignal::new(String::new()));
     let wrong = RwSignal::new(None::<String>);
     let load = move |submit: web_sys::SubmitEvent| {
         submit.prevent_default();
         let trimmed = |text: RwSignal<String>| text.get_untracked().trim().to_string();
-        let model = ModelRef { repo: trimmed(repo), revision: trimmed(revision), file: trimmed(file), bytes: None, sha256: None };
+        let model = ModelRef {
+            repo: trimmed(repo),
+            revision: trimmed(revision),
+            file: trimmed(file),
+            bytes: None,
+            sha256: None,
+        };
         match model.validate() {
             Ok(()) => {
                 wrong.set(None);
@@ -166,12 +187,13 @@ fn OtherModel() -> impl IntoView {
 #[component]
 fn Kept() -> impl IntoView {
     let bench = expect_context::<Workbench>();
+    // Browsers pad and delay what they say of the use; the files themselves are known.
     let use_text = move || {
         let report = bench.cache.get()?;
-        let used = report.used.map(figures::bytes)?;
+        let used = figures::bytes(report.entries.iter().map(|entry| entry.bytes).sum());
         Some(match report.quota {
-            Some(quota) => format!("{used} used of {} this browser allows.", figures::bytes(quota)),
-            None => format!("{used} used."),
+            Some(quota) => format!("{used} of the {} that this browser allows.", figures::bytes(quota)),
+            None => format!("{used} in all."),
         })
     };
     let fleeting = move || bench.cache.with(|report| report.as_ref().is_some_and(|report| !report.persistent));

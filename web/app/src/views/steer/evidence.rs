@@ -10,7 +10,9 @@ use tiller_protocol::{Controlled, Evidence};
 pub fn EvidenceRow() -> impl IntoView {
     let bench = expect_context::<Workbench>();
     let can_measure = move || {
-        matches!(bench.model.get(), ModelState::Ready(_)) && bench.experiment.with(|experiment| experiment.steers()) && !bench.writing()
+        matches!(bench.model.get(), ModelState::Ready(_))
+            && bench.experiment.with(|experiment| experiment.steers())
+            && !bench.writing()
     };
     view! {
         <div class="evidence" data-testid="evidence">
@@ -40,11 +42,14 @@ fn Figures(evidence: Evidence) -> impl IntoView {
     let seeds = shift.random.len();
     let random_cost = figures::mean_and_deviation(&perplexity.random);
     let verdict = verdict(&shift);
+    let shift_strip = view! { <Strip measured=shift.clone() from=0.0/> };
+    let cost_strip = view! { <Strip measured=perplexity.clone() from=perplexity_plain/> };
     view! {
         <div class="figure">
             <h3>"Shift in the next word"</h3>
             <p>"Kullback-Leibler divergence from the plain model after the prompt."</p>
             <div class="number">{figures::quantity(shift.value)}" nats"</div>
+            {shift_strip}
             <div class="control">{control(&shift, seeds)}</div>
             <div class="soft small">{verdict}</div>
         </div>
@@ -52,10 +57,33 @@ fn Figures(evidence: Evidence) -> impl IntoView {
             <h3>"Cost"</h3>
             <p>{format!("Perplexity of a neutral text, {neutral_tokens} tokens, before and after.")}</p>
             <div class="number">{figures::quantity(perplexity_plain)}" → "{figures::quantity(perplexity.value)}</div>
+            {cost_strip}
             <div class="control">
                 {figures::change(perplexity_plain, perplexity.value)}
                 {random_cost.map(|(mean, _)| format!(", random {}", figures::change(perplexity_plain, mean)))}
             </div>
+        </div>
+    }
+}
+
+/// The number and its controls on one line, which begins at `from` (where nothing is changed).
+#[component]
+fn Strip(measured: Controlled, from: f64) -> impl IntoView {
+    let all = || measured.random.iter().copied().chain([measured.value, from]).filter(|value| value.is_finite());
+    let least = all().fold(f64::INFINITY, f64::min);
+    let most = all().fold(f64::NEG_INFINITY, f64::max);
+    let place = move |value: f64| {
+        let share = if most > least { (value - least) / (most - least) } else { 0.0 };
+        format!("left:{:.2}%", 100.0 * share.clamp(0.0, 1.0))
+    };
+    let random = measured.random.iter().map(|&value| {
+        view! { <span class="dot-random" style=place(value) title=format!("A random direction: {}", figures::quantity(value))></span> }
+    });
+    view! {
+        <div class="strip" aria-hidden="true">
+            <span class="tick" style=place(from) title=format!("No edit: {}", figures::quantity(from))></span>
+            {random.collect_view()}
+            <span class="dot-own" style=place(measured.value) title=format!("This edit: {}", figures::quantity(measured.value))></span>
         </div>
     }
 }

@@ -100,7 +100,11 @@ fn describe(at: &LayerDirection) -> String {
         figures::quantity(at.typical_norm.into())
     );
     match at.separability {
-        Some(s) => format!("{:.0} % of held-out pairs right, d′ {}; {lengths}", s.accuracy * 100.0, figures::quantity(s.d_prime.into())),
-        None => format!("{lengths}; too few pairs to hold any out"),
+        Some(s) => format!(
+            "{:.0} % of held-out pairs right, d′ {}; {lengths}",
+            s.accuracy * 100.0,
+            figures::quantity(s.d_prime.into())
+        ),
+        None => lengths,
     }
 }

@@ -13,6 +13,9 @@ pub fn PromptBox() -> impl IntoView {
     };
     let ready = move || matches!(bench.model.get(), ModelState::Ready(_));
     let earlier = move || bench.experiment.with(|experiment| experiment.prompt.earlier.clone());
+    let system =
+        move || bench.experiment.with(|experiment| experiment.prompt.system.chars().take(60).collect::<String>());
+    let greedy = move || bench.experiment.with(|experiment| experiment.sampling.temperature == 0.0);
     let again = move |_| {
         bench.change("seed", |experiment| experiment.sampling.seed = (js_sys::Math::random() * 1e6) as u32);
         bench.write();
@@ -38,7 +41,7 @@ pub fn PromptBox() -> impl IntoView {
             </div>
             <Show when=chat>
                 <details class="system">
-                    <summary>"System message"</summary>
+                    <summary>"System message "<span class="soft">{system}</span></summary>
                     <textarea class="field" rows="2" aria-label="System message" placeholder="None: the model's own is used"
                         prop:value=move || bench.experiment.with(|experiment| experiment.prompt.system.clone())
                         on:input=move |input| {
@@ -62,7 +65,8 @@ pub fn PromptBox() -> impl IntoView {
                     }>
                         <button class="btn go" data-testid="stop" title="Esc" on:click=move |_| bench.stop()>"Stop"</button>
                     </Show>
-                    <button class="btn" title="Write again with another seed: other chance, same experiment" on:click=again>"Again"</button>
+                    <button class="btn" prop:disabled=greedy on:click=again
+                        title="Write again with another seed: other chance, same experiment. Greedy writing knows no chance.">"Again"</button>
                 </div>
             </div>
         </div>

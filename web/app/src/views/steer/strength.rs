@@ -28,6 +28,11 @@ pub fn Strength() -> impl IntoView {
         let reach = figures::strength(reach());
         [reach.replace('+', "−"), "0".into(), reach]
     };
+    // The filled part of the track lies between 0 and the strength.
+    let filled = move || {
+        let at = 0.5 + strength() / reach() / 2.0;
+        format!("--from:{:.4};--to:{:.4}", at.min(0.5), at.max(0.5))
+    };
     let set_control = move |seed: Option<u32>| {
         bench.change("control", |experiment| experiment.control = seed);
         bench.write_again_soon();
@@ -40,7 +45,7 @@ pub fn Strength() -> impl IntoView {
                 <span class="value">{move || figures::strength(strength())}</span>
             </div>
             <p class="soft small">{place}</p>
-            <input type="range" data-testid="strength" aria-label="Strength" step="0.05" list="no-strength"
+            <input type="range" class="signed" style=filled data-testid="strength" aria-label="Strength" step="0.05" list="no-strength"
                 title="In multiples of the typical length of the residual stream at this layer: at 1×, what is added is as long as what is there"
                 min=move || -reach() max=reach
                 aria-valuetext=move || figures::strength(strength())
@@ -100,7 +105,11 @@ fn PositionsChoice() -> impl IntoView {
         });
     };
     let list = move |change| {
-        let listed = event_target_value(&change).split(',').filter_map(|position| position.trim().parse().ok()).take(256).collect();
+        let listed = event_target_value(&change)
+            .split(',')
+            .filter_map(|position| position.trim().parse().ok())
+            .take(256)
+            .collect();
         set(Positions::Listed(listed));
     };
     let options = [

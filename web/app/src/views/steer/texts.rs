@@ -13,11 +13,13 @@ pub fn Texts() -> impl IntoView {
     let bench = expect_context::<Workbench>();
     let seed = move || bench.experiment.with(|experiment| format!("seed {}", experiment.sampling.seed));
     let steered_title = move || {
-        let strength = bench.experiment.with(|experiment| experiment.strength);
-        format!("Steered {}", figures::strength(strength))
+        bench.experiment.with(|experiment| {
+            let how = if experiment.control.is_some() { "Random direction" } else { "Steered" };
+            format!("{how} {}", figures::strength(experiment.strength))
+        })
     };
     let difference = move || {
-        let both = compare(&bench.plain.get().tokens, &bench.steered.get().tokens);
+        let both = bench.plain.with(|plain| bench.steered.with(|steered| compare(&plain.tokens, &steered.tokens)));
         match (both.of, both.differing) {
             (0, _) => String::new(),
             (_, 0) => "no token differs".into(),
@@ -26,7 +28,8 @@ pub fn Texts() -> impl IntoView {
     };
     let mixed = move || bench.steered.with(|run| run.mixed);
     let done = move || {
-        let done = bench.plain.with(|run| run.state == RunState::Done) && bench.steered.with(|run| run.state == RunState::Done);
+        let done = bench.plain.with(|run| run.state == RunState::Done)
+            && bench.steered.with(|run| run.state == RunState::Done);
         if done { format!("Written. {}.", difference()) } else { String::new() }
     };
     view! {
@@ -34,6 +37,10 @@ pub fn Texts() -> impl IntoView {
             <Pane run=bench.plain other=bench.steered id="plain-text" title=Signal::derive(|| "As it is".to_string()) aside=Signal::derive(seed)/>
             <Pane run=bench.steered other=bench.plain id="steered-text" title=Signal::derive(steered_title) aside=Signal::derive(difference)/>
         </div>
+        <p class="legend soft small">
+            <span><i class="swatch unlikely"></i>"the model found it unlikely"</span>
+            <span><i class="swatch differing"></i>"not what it writes as it is"</span>
+        </p>
         <TokenCard/>
         <Show when=mixed>
             <p class="soft small" role="status">"The strength was changed while this was written. Write again for the text that the link gives."</p>
@@ -77,13 +84,16 @@ fn Pane(
 fn Token(token: WrittenToken, run: RwSignal<Run>, other: RwSignal<Run>) -> impl IntoView {
     let bench = expect_context::<Workbench>();
     let index = token.index as usize;
-    let differing = move || run.with(|run| other.with(|other| other.tokens.len() > index && differs(&run.tokens, &other.tokens, index)));
+    let differing = move || {
+        run.with(|run| other.with(|other| other.tokens.len() > index && differs(&run.tokens, &other.tokens, index)))
+    };
     // Quiet: a token the model was sure of has no tint, one in a thousand has all of it.
     let surprise = (f64::from(-token.log_prob) / 7.0).clamp(0.0, 1.0);
     let strength = token.strengths.first().map(|&strength| (strength * 1e4).round() / 1e4);
     let label = format!("{}, {}", shown(&token.text), figures::probability(token.log_prob));
     view! {
-        <span class="tok" class:differs=differing class:looked=move || bench.looked_at.get() == Some(index)
+        <span class="tok" class:differs=differing class:newline=token.text.contains('\n') class:special=is_special(&token.text)
+            class:looked=move || bench.looked_at.get() == Some(index)
             data-token-id=token.id data-strength=strength.map(|strength| strength.to_string())
             tabindex=if index == 0 { "0" } else { "-1" } aria-label=label
             style=format!("--surprise:{surprise:.3}")
@@ -92,6 +102,11 @@ fn Token(token: WrittenToken, run: RwSignal<Run>, other: RwSignal<Run>) -> impl 
             on:click=move |_| bench.looked_at.set(Some(index))
             on:keydown=walk>{text_of(&token)}</span>
     }
+}
+
+/// Tokens that are no text, by the custom of naming them `<|so|>`.
+fn is_special(text: &str) -> bool {
+    text.starts_with("<|") && text.ends_with("|>")
 }
 
 /// What stands in the text: control tokens, which add none, are named.
