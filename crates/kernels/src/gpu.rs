@@ -132,6 +132,11 @@ impl Gpu {
         }
     }
 
+    /// The kernels compiled so far, in no order.
+    pub fn compiled(&self) -> Vec<Kernel> {
+        self.0.pipelines.made()
+    }
+
     /// Sets the token that each lane, from the first on, is taken to have drawn last.
     pub fn set_lane_tokens(&self, tokens: &[u32]) {
         let tokens = &tokens[..tokens.len().min(LANES as usize)];

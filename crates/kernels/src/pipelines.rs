@@ -22,6 +22,10 @@ impl Pipelines {
         let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         made.entry(kernel).or_insert_with(|| Arc::new(compile(device, kernel))).clone()
     }
+
+    pub fn made(&self) -> Vec<Kernel> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
+    }
 }
 
 fn compile(device: &wgpu::Device, kernel: Kernel) -> Pipeline {

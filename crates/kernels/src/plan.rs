@@ -65,6 +65,7 @@ pub struct Want {
 /// What a replay costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlanStats {
+    /// Those of a step that wants everything the plan records.
     pub dispatches: usize,
     pub passes: usize,
     pub submits: usize,
@@ -80,6 +81,8 @@ struct Dispatch {
     variants: Vec<(u32, Arc<Pipeline>)>,
     bindings: wgpu::BindGroup,
     grid: Grid,
+    /// Of use only to a step that wants alternatives.
+    for_alternatives: bool,
 }
 
 impl Dispatch {
@@ -136,6 +139,7 @@ impl Plan {
         let mut dispatches = Vec::with_capacity(recorded.len());
         for (index, Recorded { kernels, bound, grid, .. }) in recorded.into_iter().enumerate() {
             let variant = |kernel: Kernel| (kernel.rows_a_workgroup(), gpu.pipelines().get(gpu.device(), kernel));
+            let for_alternatives = kernels.contains(&Kernel::Alternatives);
             let variants: Vec<(u32, Arc<Pipeline>)> = kernels.into_iter().map(variant).collect();
             // They have the same bindings, so one group serves all.
             let Some((_, pipeline)) = variants.first() else { continue };
@@ -169,7 +173,7 @@ impl Plan {
                 Bound::Memory(memory) => Some(memory),
                 _ => None,
             }));
-            dispatches.push(Dispatch { variants, bindings, grid });
+            dispatches.push(Dispatch { variants, bindings, grid, for_alternatives });
         }
         gpu.check()?;
         let readback = Readback::new(gpu.clone(), records, alternatives, bounds.alternatives, taps);
@@ -191,6 +195,9 @@ impl Plan {
                     Along::Rows => step.rows.len() as u32,
                     Along::Picks => step.picks.len() as u32,
                 };
+                if dispatch.for_alternatives && !want.alternatives {
+                    continue;
+                }
                 let Some((per, pipeline)) = dispatch.variant(count) else { continue };
                 if let Some([x, y, z]) = dispatch.grid.workgroups(count, *per, self.gpu.groups_limit()) {
                     pass.set_pipeline(&pipeline.pipeline);

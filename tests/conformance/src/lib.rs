@@ -13,7 +13,7 @@ mod twin;
 use std::future::Future;
 use std::pin::Pin;
 
-use tiller_kernels::Gpu;
+use tiller_kernels::{Gpu, Kernel, Quant};
 
 type Outcome = Result<(), String>;
 
@@ -44,4 +44,10 @@ impl Case {
 /// Every case.
 pub fn cases() -> Vec<Case> {
     cases::all()
+}
+
+/// Kernels, in all formats, that no case on this device has put into a plan.
+pub fn kernels_without_a_case(gpu: &Gpu) -> Vec<Kernel> {
+    let tried = gpu.compiled();
+    Kernel::all(&Quant::ALL).filter(|kernel| !tried.contains(kernel)).collect()
 }

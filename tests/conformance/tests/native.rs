@@ -3,7 +3,7 @@
 
 #[cfg(not(target_arch = "wasm32"))]
 fn main() {
-    use tiller_conformance::cases;
+    use tiller_conformance::{cases, kernels_without_a_case};
     use tiller_kernels::Gpu;
 
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
@@ -27,8 +27,9 @@ fn main() {
             }
         }
     }
-    println!("{run} cases, {} failed {failed:?}", failed.len());
-    if run == 0 || !failed.is_empty() {
+    let untried = if wanted.is_empty() { kernels_without_a_case(&gpu) } else { Vec::new() };
+    println!("{run} cases, {} failed {failed:?}; kernels without a case: {untried:?}", failed.len());
+    if run == 0 || !failed.is_empty() || !untried.is_empty() {
         std::process::exit(1);
     }
 }

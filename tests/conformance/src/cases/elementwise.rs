@@ -1,13 +1,18 @@
 //! Kernels that work number by number.
 
-use tiller_kernels::Gpu;
+use tiller_kernels::{Gpu, Pick};
 
 use crate::numbers::{F32_SUMS, Numbers, agree};
-use crate::run::{FEW, MANY, floats, one_sequence, recorded, tapped};
+use crate::run::{FEW, MANY, floats, one_sequence, recorded, tapped, vector};
 use crate::{Case, Outcome, twin};
 
 pub fn cases() -> Vec<Case> {
-    vec![Case::new("swiglu", swiglu), Case::new("swiglu of extremes", extremes), Case::new("add", add)]
+    vec![
+        Case::new("swiglu", swiglu),
+        Case::new("swiglu of extremes", extremes),
+        Case::new("add", add),
+        Case::new("scale_columns", scale_columns),
+    ]
 }
 
 async fn swiglu(gpu: Gpu) -> Outcome {
@@ -45,6 +50,31 @@ async fn add(gpu: Gpu) -> Outcome {
         })?;
         let got = tapped(&plan, &one_sequence(rows), &[], &[]).await?;
         let wanted: Vec<f64> = x.iter().zip(&other).map(|(&a, &b)| f64::from(a) + f64::from(b)).collect();
+        agree(&got, &wanted, width, F32_SUMS)?;
+    }
+    Ok(())
+}
+
+/// Over rows, and over picked rows.
+async fn scale_columns(gpu: Gpu) -> Outcome {
+    let mut numbers = Numbers::new(21);
+    for width in [1, 65, 577] {
+        let rows = 4;
+        let (x, factors) = (numbers.vector(rows * width), numbers.vector(width));
+        let f = vector(&gpu, &factors)?;
+        let plan = recorded(&gpu, FEW, &x, width, |recorder, x| {
+            let scaled = recorder.scale_columns(x, &f);
+            let picked = recorder.pick_rows(&scaled);
+            recorder.scale_columns(picked, &f)
+        })?;
+        let picks = [3, 1].map(|row| Pick { row, lane: 0, draw: 0 });
+        let got = tapped(&plan, &one_sequence(rows), &picks, &[]).await?;
+        let twice = |row: usize, column: usize| f64::from(x[row * width + column]) * f64::from(factors[column]).powi(2);
+        let wanted: Vec<f64> = [3, 1]
+            .into_iter()
+            .flat_map(|row| (0..width).map(move |column| (row, column)))
+            .map(|(row, column)| twice(row, column))
+            .collect();
         agree(&got, &wanted, width, F32_SUMS)?;
     }
     Ok(())

@@ -15,7 +15,7 @@ pub fn cases() -> Vec<Case> {
     ]
 }
 
-/// Two lanes, twelve steps submitted before the first is read, read last first. Each step multiplies the embedding of
+/// Two lanes, twelve steps submitted before the first is read, read last first, one never. Each step multiplies the embedding of
 /// the token that its lane drew by a matrix that makes exactly one other token the most probable.
 async fn chained(gpu: Gpu) -> Outcome {
     let tokens = 65u32;
@@ -42,18 +42,16 @@ async fn chained(gpu: Gpu) -> Outcome {
         let picks = [0, 1].map(|row| Pick { row: row as u32, lane: lanes[row], draw: position });
         let step = Step { rows: &rows, picks: &picks, sampling: Draw::GREEDY, coefficients: &[] };
         let want = Want { records: true, ..Want::default() };
-        tickets.push(plan.submit(&step, want).map_err(said)?);
+        let ticket = plan.submit(&step, want).map_err(said)?;
+        if position != 4 {
+            tickets.push((position, ticket));
+        }
     }
-    let mut drawn = Vec::new();
-    while let Some(ticket) = tickets.pop() {
-        drawn.push(plan.read(ticket).await.map_err(said)?.drawn);
-    }
-    let mut expected = starts;
-    for got in drawn.iter().rev() {
-        expected = expected.map(next);
-        let got: Vec<u32> = got.iter().map(|drawn| drawn.token).collect();
+    while let Some((position, ticket)) = tickets.pop() {
+        let got: Vec<u32> = plan.read(ticket).await.map_err(said)?.drawn.iter().map(|drawn| drawn.token).collect();
+        let expected = (0..=position).fold(starts, |tokens, _| tokens.map(next));
         if got != expected {
-            return Err(format!("{got:?} instead of {expected:?}"));
+            return Err(format!("step {position}: {got:?} instead of {expected:?}"));
         }
     }
     Ok(())
