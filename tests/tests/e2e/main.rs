@@ -13,10 +13,12 @@ mod page;
 mod recipes;
 mod stage;
 
-mod bad_links;
 mod bad_models;
+mod evidence;
 mod fallback;
+mod kept_files;
 mod keyboard;
+mod links;
 mod looks;
 mod steering;
 mod untrusted_text;

@@ -37,6 +37,7 @@ pub struct Seen {
     pub link: Option<String>,
     pub notices: Vec<String>,
     pub note: Option<String>,
+    pub evidence: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]

@@ -25,4 +25,5 @@ return {
   link: at("link-field")?.value ?? null,
   notices: all("notice").filter(visible).map((notice) => notice.innerText.trim()),
   note: text("backend-note"),
+  evidence: text("evidence"),
 };

@@ -1,14 +1,16 @@
-//! Links that cannot be used: each says why and what to do, and the page is there for everything else.
+//! Links in a page that is open already, and links that cannot be used: each says why and what to do, and the page is
+//! there for everything else.
 
 use crate::browser::DRAWN;
+use crate::page::WRITTEN;
 use crate::recipes::{self, smollm2};
 use crate::stage::Stage;
 use anyhow::{Result, ensure};
-use tiller_recipe::LINK_LIMIT;
+use tiller_recipe::{LINK_LIMIT, Prompt, Recipe};
 
 #[tokio::test]
 async fn links_that_cannot_be_used_say_why() -> Result<()> {
-    let stage = Stage::set("bad-links").await?;
+    let stage = Stage::set("links").await?;
     let profile = stage.profile()?;
     let whole = recipes::link(&recipes::steered(smollm2(), 576)?)?;
     let links = [
@@ -23,7 +25,7 @@ async fn links_that_cannot_be_used_say_why() -> Result<()> {
                 page.until("the link is refused", DRAWN, |seen| !seen.notices.is_empty()).await?;
                 // Still there once everything else is: nobody reads a notice in a second.
                 let seen = page.until_ready().await?;
-                println!("e2e: bad-links: {says}: {:?}", seen.notices);
+                println!("e2e: links: {says}: {:?}", seen.notices);
                 ensure!(seen.complaint().contains(says) && seen.complaint().contains(remedy), "{:?}", seen.notices);
                 page.set("prompt", "Still here").await?;
             }
@@ -50,6 +52,38 @@ async fn a_vector_of_another_model_is_refused_when_it_is_to_act() -> Result<()> 
             page.until_vector_built().await?;
             let seen = page.write().await?;
             ensure!(seen.plain.ids() != seen.steered.ids(), "a vector of this model acts");
+            Ok(())
+        })
+        .await
+}
+
+/// Pasted into the address bar of an open page, a link changes the fragment, and nothing is loaded anew.
+#[tokio::test]
+async fn a_link_opens_in_a_page_that_is_open() -> Result<()> {
+    let stage = Stage::set("pasted-link").await?;
+    let profile = stage.profile()?;
+    let first = recipes::steered(smollm2(), 576)?;
+    let second = Recipe { prompt: Prompt::Text("My favourite food is".into()), ..recipes::steered(smollm2(), 576)? };
+    let address = |recipe: &Recipe| Ok::<_, anyhow::Error>(stage.address("/?backend=cpu") + &recipes::link(recipe)?);
+    stage
+        .play(&profile, async |page| {
+            page.open(&address(&first)?).await?;
+            page.until_ready().await?;
+            let before = page.until_written().await?;
+            stage.hub.log().clear();
+            page.browser.client.goto(&address(&second)?).await?;
+            let seen = page
+                .until("the second link's text is written", WRITTEN, |seen| {
+                    seen.plain.is("done") && seen.plain.ids() != before.plain.ids()
+                })
+                .await?;
+            ensure!(
+                seen.prompt.as_deref() == Some("My favourite food is"),
+                "the second link's prompt: {:?}",
+                seen.prompt
+            );
+            let asked = stage.hub.log().entries();
+            ensure!(asked.is_empty(), "the page and the model are there already: {asked:#?}");
             Ok(())
         })
         .await
