@@ -36,8 +36,11 @@ impl Cache {
             bytes: entry.bytes,
             complete: entry.complete,
         };
-        let entries = self.store.list().await?.into_iter().map(entry).collect();
+        let entries: Vec<CacheEntry> = self.store.list().await?.into_iter().map(entry).collect();
         let usage = self.store.usage().await;
-        Ok(CacheReport { entries, used: usage.used, quota: usage.quota, persistent: usage.persistent })
+        // The browser's estimate can lag behind what lies there.
+        let listed = entries.iter().map(|entry| entry.bytes).sum();
+        let used = usage.used.map(|used| used.max(listed));
+        Ok(CacheReport { entries, used, quota: usage.quota, persistent: usage.persistent })
     }
 }
