@@ -6,7 +6,7 @@ struct Dims {
     slot: u32,
 }
 
-@group(0) @binding(0) var<uniform> step: Step;
+@group(0) @binding(0) var<uniform> current: Step;
 @group(0) @binding(1) var<uniform> dims: Dims;
 @group(0) @binding(2) var<storage, read> rows: array<Row>;
 @group(0) @binding(3) var<storage, read> picks: array<Pick>;
@@ -20,7 +20,7 @@ fn main(
     @builtin(local_invocation_index) thread: u32,
 ) {
     let column = across(group, groups) * 64u + thread;
-    if group.y >= select(step.rows, step.picks, dims.over_picks == 1u) || column >= dims.width {
+    if group.y >= select(current.rows, current.picks, dims.over_picks == 1u) || column >= dims.width {
         return;
     }
     var row = group.y;
@@ -28,6 +28,6 @@ fn main(
         row = picks[group.y].row;
     }
     if ((rows[row].edits >> dims.slot) & 1u) == 1u {
-        x[group.y * dims.stride + column] += step.coefficients[dims.slot / 4u][dims.slot % 4u] * v[column];
+        x[group.y * dims.stride + column] += current.coefficients[dims.slot / 4u][dims.slot % 4u] * v[column];
     }
 }

@@ -6,7 +6,7 @@ struct Dims {
     over_picks: u32,
 }
 
-@group(0) @binding(0) var<uniform> step: Step;
+@group(0) @binding(0) var<uniform> current: Step;
 @group(0) @binding(1) var<uniform> dims: Dims;
 @group(0) @binding(2) var<storage, read> picks: array<Pick>;
 @group(0) @binding(3) var<storage, read> logits: array<f32>;
@@ -21,7 +21,7 @@ var<workgroup> best_token: array<u32, 256>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
-    if group.y >= step.picks {
+    if group.y >= current.picks {
         return;
     }
     let base = select(picks[group.y].row, group.y, dims.over_picks == 1u) * dims.stride;

@@ -9,7 +9,7 @@ struct Dims {
     scale: f32,
 }
 
-@group(0) @binding(0) var<uniform> step: Step;
+@group(0) @binding(0) var<uniform> current: Step;
 @group(0) @binding(1) var<uniform> dims: Dims;
 @group(0) @binding(2) var<storage, read> rows: array<Row>;
 @group(0) @binding(3) var<storage, read> q: array<f32>;
@@ -30,7 +30,7 @@ fn main(
     @builtin(local_invocation_index) thread: u32,
 ) {
     let head = across(group, groups);
-    if group.y >= step.rows || head >= dims.heads {
+    if group.y >= current.rows || head >= dims.heads {
         return;
     }
     let row = rows[group.y];

@@ -7,7 +7,7 @@ struct Dims {
     y_stride: u32,
 }
 
-@group(0) @binding(0) var<uniform> step: Step;
+@group(0) @binding(0) var<uniform> current: Step;
 @group(0) @binding(1) var<uniform> dims: Dims;
 @group(0) @binding(2) var<storage, read> rows: array<Row>;
 @group(0) @binding(3) var<storage, read> lane_tokens: array<u32>;
@@ -24,7 +24,7 @@ fn main(
 ) {
     let row = group.y;
     let chunk = across(group, groups) * 64u + thread;
-    if row >= step.rows || chunk * 8u >= dims.cols {
+    if row >= current.rows || chunk * 8u >= dims.cols {
         return;
     }
     var token = rows[row].token;

@@ -15,7 +15,7 @@ struct Dims {
     epsilon: f32,
 }
 
-@group(0) @binding(0) var<uniform> step: Step;
+@group(0) @binding(0) var<uniform> current: Step;
 @group(0) @binding(1) var<uniform> dims: Dims;
 @group(0) @binding(2) var<storage, read> x: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
@@ -95,7 +95,7 @@ fn main(
     @builtin(num_workgroups) groups: vec3u,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let total = select(step.rows, step.picks, dims.over_picks == 1u);
+    let total = select(current.rows, current.picks, dims.over_picks == 1u);
     let row = group.y * ROWS;
     let output = across(group, groups) * 16u;
     if row >= total || output >= dims.outputs {

@@ -6,7 +6,7 @@ struct Dims {
     epsilon: f32,
 }
 
-@group(0) @binding(0) var<uniform> step: Step;
+@group(0) @binding(0) var<uniform> current: Step;
 @group(0) @binding(1) var<uniform> dims: Dims;
 @group(0) @binding(2) var<storage, read> x: array<f32>;
 @group(0) @binding(3) var<storage, read> gain: array<f32>;
@@ -16,7 +16,7 @@ var<workgroup> squares: array<f32, 64>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
-    if group.y >= select(step.rows, step.picks, dims.over_picks == 1u) {
+    if group.y >= select(current.rows, current.picks, dims.over_picks == 1u) {
         return;
     }
     let base = group.y * dims.stride;

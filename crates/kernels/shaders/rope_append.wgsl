@@ -9,7 +9,7 @@ struct Dims {
     stride: u32,
 }
 
-@group(0) @binding(0) var<uniform> step: Step;
+@group(0) @binding(0) var<uniform> current: Step;
 @group(0) @binding(1) var<uniform> dims: Dims;
 @group(0) @binding(2) var<storage, read> rows: array<Row>;
 @group(0) @binding(3) var<storage, read> inverse_frequencies: array<f32>;
@@ -28,7 +28,7 @@ fn main(
     let at = across(group, groups) * 64u + thread;
     let head = at / units;
     let unit = at % units;
-    if group.y >= step.rows || head >= dims.heads + 2u * dims.kv_heads {
+    if group.y >= current.rows || head >= dims.heads + 2u * dims.kv_heads {
         return;
     }
     let row = rows[group.y];

@@ -7,7 +7,7 @@ struct Dims {
     over_picks: u32,
 }
 
-@group(0) @binding(0) var<uniform> step: Step;
+@group(0) @binding(0) var<uniform> current: Step;
 @group(0) @binding(1) var<uniform> dims: Dims;
 @group(0) @binding(2) var<storage, read> picks: array<Pick>;
 @group(0) @binding(3) var<storage, read> logits: array<f32>;
@@ -85,7 +85,7 @@ fn merge(a: u32, b: u32) {
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
-    if group.y >= step.picks {
+    if group.y >= current.picks {
         return;
     }
     let pick = picks[group.y];
@@ -128,12 +128,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     let top = highest[0];
     let normaliser = top + ln(exponentials[0]);
 
-    if step.temperature > 0.0 {
+    if current.temperature > 0.0 {
         var threshold = 0u;
-        if step.top_k > 0u && step.top_k < dims.tokens {
+        if current.top_k > 0u && current.top_k < dims.tokens {
             if thread == 0u {
                 prefix = 0u;
-                wanted = vec2u(step.top_k, 0u);
+                wanted = vec2u(current.top_k, 0u);
             }
             var settled = 0u;
             for (var round = 0u; round < 4u; round++) {
@@ -157,7 +157,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
             threshold = prefix;
             workgroupBarrier();
         }
-        if step.share < SHARE_ONE {
+        if current.share < SHARE_ONE {
             if thread == 0u {
                 prefix = 0u;
             }
@@ -172,7 +172,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
                     let logit = logits[base + token];
                     let value = order(logit);
                     if value >= threshold && (value & settled) == found {
-                        let mass = u32(exp((logit - top) / step.temperature) * MASS_ONE);
+                        let mass = u32(exp((logit - top) / current.temperature) * MASS_ONE);
                         atomicAdd(&upper[(value >> shift) & 255u], mass >> 12u);
                         atomicAdd(&lower[(value >> shift) & 255u], mass & 4095u);
                     }
@@ -184,7 +184,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
                         for (var digit = 0u; digit < 256u; digit++) {
                             total = add_wide(total, mass_of(digit));
                         }
-                        wanted = share_of(total, step.share);
+                        wanted = share_of(total, current.share);
                         if wanted.x == 0u && wanted.y == 0u {
                             wanted = vec2u(1u, 0u);
                         }
@@ -201,7 +201,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
         for (var token = thread; token < dims.tokens; token += THREADS) {
             let logit = logits[base + token];
             if order(logit) >= threshold {
-                let score = order((logit - top) / step.temperature + gumbel(step.seed, pick.draw, token));
+                let score = order((logit - top) / current.temperature + gumbel(current.seed, pick.draw, token));
                 if score > order_here {
                     order_here = score;
                     token_here = token;

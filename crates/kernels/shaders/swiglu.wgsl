@@ -6,7 +6,7 @@ struct Dims {
     over_picks: u32,
 }
 
-@group(0) @binding(0) var<uniform> step: Step;
+@group(0) @binding(0) var<uniform> current: Step;
 @group(0) @binding(1) var<uniform> dims: Dims;
 @group(0) @binding(2) var<storage, read> x: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
@@ -18,7 +18,7 @@ fn main(
     @builtin(local_invocation_index) thread: u32,
 ) {
     let column = across(group, groups) * 64u + thread;
-    if group.y >= select(step.rows, step.picks, dims.over_picks == 1u) || column >= dims.width {
+    if group.y >= select(current.rows, current.picks, dims.over_picks == 1u) || column >= dims.width {
         return;
     }
     let gate = x[group.y * dims.x_stride + column];
