@@ -3,7 +3,7 @@
 use crate::experiment::Experiment;
 use tiller_protocol::BackendChoice;
 use tiller_recipe::{Recipe, RecipeError, View, from_fragment, to_fragment};
-use wasm_bindgen::JsCast;
+use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{HtmlMetaElement, UrlSearchParams, Window};
 
 pub fn window() -> Window {
@@ -38,6 +38,23 @@ pub fn backend() -> Option<BackendChoice> {
 /// The recipe in the address, if there is one.
 pub fn recipe() -> Result<Option<Recipe>, RecipeError> {
     from_fragment(&window().location().hash().unwrap_or_default())
+}
+
+/// Takes the recipe out of the address: what the page shows is no longer what the link says.
+pub fn forget_recipe() {
+    let location = window().location();
+    if location.hash().is_ok_and(|hash| !hash.is_empty())
+        && let (Ok(path), Ok(search)) = (location.pathname(), location.search())
+        && let Ok(history) = window().history()
+    {
+        // Where the browser refuses, the link stays in the address, and a reload opens it again.
+        let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(&(path + &search)));
+    }
+}
+
+/// Whether the address still names what the page opened with.
+pub fn names_recipe() -> bool {
+    !matches!(recipe(), Ok(None))
 }
 
 /// The link to an experiment: this page's address without what was asked of it, and the recipe in the fragment.

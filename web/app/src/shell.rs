@@ -193,27 +193,37 @@ fn LoadingBar() -> impl IntoView {
         }
         loading
     });
-    let loading = move || match bench.model.get() {
-        ModelState::Loading { job, progress } => Some((job, progress)),
+    // Only what changes is drawn anew: a button that is replaced while it is pressed is never clicked.
+    let job = Memo::new(move |_| match bench.model.get() {
+        ModelState::Loading { job, .. } => Some(job),
+        _ => None,
+    });
+    let shown = move || match bench.model.get() {
+        ModelState::Loading { progress, .. } => progress,
         _ => None,
     };
-    move || {
-        loading().map(|(job, shown)| {
-            let seconds = (js_sys::Date::now() - began.get_value()) / 1000.0;
-            let share = shown.as_ref().and_then(progress::share);
-            let text = shown.as_ref().map_or_else(|| "Starting the engine".into(), |shown| progress::sentence(shown, seconds));
-            view! {
-                <div class="loading" data-testid="progress" role="progressbar" aria-label="Loading the model"
-                    aria-valuenow=share.map(|share| format!("{:.0}", share * 100.0))>
-                    <div class="bar" class:unknown=share.is_none()
-                        style:width=share.map_or_else(|| "100%".into(), |share| format!("{:.1}%", share * 100.0))></div>
-                    <span>{text}</span>
-                    <Show when=move || job != 0>
-                        <button class="plain" on:click=move |_| bench.cancel(job)>"Cancel"</button>
-                    </Show>
-                </div>
-            }
-        })
+    let share = move || shown().as_ref().and_then(progress::share);
+    let text = move || {
+        let seconds = (js_sys::Date::now() - began.get_value()) / 1000.0;
+        shown().as_ref().map_or_else(|| "Starting the engine".into(), |shown| progress::sentence(shown, seconds))
+    };
+    let cancel = move |_| {
+        if let Some(job) = job.get_untracked() {
+            bench.cancel(job);
+        }
+    };
+    view! {
+        <Show when=move || job.get().is_some()>
+            <div class="loading" data-testid="progress" role="progressbar" aria-label="Loading the model"
+                aria-valuenow=move || share().map(|share| format!("{:.0}", share * 100.0))>
+                <div class="bar" class:unknown=move || share().is_none()
+                    style:width=move || share().map_or_else(|| "100%".into(), |share| format!("{:.1}%", share * 100.0))></div>
+                <span>{text}</span>
+                <Show when=move || job.get() != Some(0)>
+                    <button class="plain" on:click=cancel>"Cancel"</button>
+                </Show>
+            </div>
+        </Show>
     }
 }
 

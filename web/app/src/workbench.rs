@@ -40,6 +40,8 @@ pub struct Workbench {
     pub looked_at: RwSignal<Option<usize>>,
     /// A run was asked for before there was a model (or a vector) to write it with.
     pub queued: RwSignal<bool>,
+    /// The vector that is being read from a file, and the name it gets.
+    importing: StoredValue<Option<(JobId, String)>>,
     next_job: StoredValue<JobId>,
     next_notice: StoredValue<u32>,
     /// Counts the pauses after a change; the last one acts.
@@ -108,6 +110,7 @@ impl Workbench {
             toast: RwSignal::new(None),
             looked_at: RwSignal::new(None),
             queued: RwSignal::new(linked),
+            importing: StoredValue::new(None),
             next_job: StoredValue::new(1),
             next_notice: StoredValue::new(1),
             pauses: StoredValue::new(0),
@@ -129,7 +132,9 @@ impl Workbench {
         }
         self.model.set(ModelState::Loading { job: 0, progress: None });
         let started = bridge::start(move |incoming| match incoming {
-            Incoming::Listening => bridge::send(&Request::Start { hub: address::hub(), backend: self.choice.get_untracked() }),
+            Incoming::Listening => {
+                bridge::send(&Request::Start { hub: address::hub(), backend: self.choice.get_untracked() })
+            }
             Incoming::Event(event) => self.on_event(*event),
             Incoming::Crashed(reason) => self.on_crash(&reason),
         });
@@ -139,6 +144,8 @@ impl Workbench {
     }
 
     fn on_crash(self, reason: &str) {
+        // Trying again then starts a new worker.
+        self.backend.set(None);
         let failure = Failure {
             title: "The engine stopped".into(),
             message: format!("It ended by itself ({reason}). Start it again; the experiment is kept."),
@@ -167,28 +174,51 @@ impl Workbench {
         if after == before {
             return;
         }
-        self.history.update_value(|history| history.record(before, kind, js_sys::Date::now()));
+        self.record(before, kind);
+        address::forget_recipe();
         self.replace(after);
     }
 
+    /// Changes the experiment by what follows from it, which is no step of the user's.
+    fn settle(self, change: impl FnOnce(&mut Experiment)) {
+        let mut after = self.experiment.get_untracked();
+        change(&mut after);
+        self.replace(after);
+    }
+
+    fn record(self, before: Experiment, kind: &'static str) {
+        self.history.update_value(|history| history.record(before, kind, js_sys::Date::now()));
+    }
+
+    /// Until the user changes something, a link that was opened does not take the place of what was kept.
     fn replace(self, experiment: Experiment) {
-        settings::keep_experiment(&experiment);
+        if !address::names_recipe() {
+            settings::keep_experiment(&experiment);
+        }
         self.experiment.set(experiment);
         self.steps.set(self.history.with_value(|history| (history.can_undo(), history.can_redo())));
     }
 
     pub fn undo(self) {
-        let current = self.experiment.get_untracked();
-        if let Some(before) = self.history.try_update_value(|history| history.undo(current)).flatten() {
-            self.replace(before);
-        }
+        self.step(History::undo);
     }
 
     pub fn redo(self) {
+        self.step(History::redo);
+    }
+
+    fn step(self, step: impl FnOnce(&mut History<Experiment>, Experiment) -> Option<Experiment>) {
         let current = self.experiment.get_untracked();
-        if let Some(after) = self.history.try_update_value(|history| history.redo(current)).flatten() {
-            self.replace(after);
+        let to = self.history.try_update_value(|history| step(history, current.clone())).flatten();
+        let Some(mut to) = to else { return };
+        let same_model = to.model == current.model;
+        // The vector that was built on the way is still one of this model and these pairs.
+        if to.vector.is_none() && same_model {
+            to.vector = current.vector;
         }
+        address::forget_recipe();
+        self.replace(to);
+        if same_model { self.write_again_soon() } else { self.load_model() }
     }
 
     /// Opens what the address now names; a link pasted into a page that is open only changes its fragment.
@@ -199,16 +229,21 @@ impl Workbench {
                 self.view.set(recipe.view);
                 let opened = Experiment::from_recipe(recipe);
                 let other_model = opened.model != self.experiment.get_untracked().model;
-                self.change("link", |experiment| *experiment = opened);
+                self.record(self.experiment.get_untracked(), "link");
+                self.replace(opened);
                 self.queued.set(true);
-                if other_model { self.load_model() } else { self.write_if_queued() }
+                if other_model { self.load_model() } else { self.build_and_write() }
             }
             Err(error) => self.refuse_link(&error),
         }
     }
 
     fn refuse_link(self, error: &RecipeError) {
-        self.notice(Failure { title: "The link cannot be opened".into(), message: sentence(&error.to_string()), retry: false });
+        self.notice(Failure {
+            title: "The link cannot be opened".into(),
+            message: sentence(&error.to_string()),
+            retry: false,
+        });
     }
 
     pub fn notice(self, failure: Failure) {
@@ -311,6 +346,16 @@ impl Workbench {
         bridge::send(&Request::BuildVector { job, pairs });
     }
 
+    /// Builds a vector where there is none, and then writes what was asked for.
+    fn build_and_write(self) {
+        if self.experiment.with_untracked(|experiment| experiment.vector.is_none()) {
+            self.build_vector();
+        }
+        if self.building.get_untracked().is_none() {
+            self.write_if_queued();
+        }
+    }
+
     pub fn save_vector(self) {
         let experiment = self.experiment.get_untracked();
         if let Some(vector) = &experiment.vector {
@@ -320,8 +365,9 @@ impl Workbench {
     }
 
     pub fn load_vector(self, name: String, bytes: Vec<u8>) {
-        self.change("vector", |experiment| experiment.name = name);
-        bridge::send(&Request::ImportVector { job: self.new_job(), bytes });
+        let job = self.new_job();
+        self.importing.set_value(Some((job, name)));
+        bridge::send(&Request::ImportVector { job, bytes });
     }
 }
 

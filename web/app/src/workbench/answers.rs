@@ -2,10 +2,10 @@
 
 use super::{EvidenceState, ModelState, RunState, Workbench};
 use crate::bridge;
-use crate::experiment::ChosenVector;
+use crate::experiment::{ChosenVector, Experiment};
 use leptos::prelude::*;
 use std::sync::Arc;
-use tiller_protocol::{Directions, Event, Failure, JobId, Lane, Progress, Request, WrittenToken};
+use tiller_protocol::{Directions, End, Event, Failure, JobId, Lane, Progress, Request, WrittenToken};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Blob, HtmlAnchorElement, Url};
 
@@ -31,7 +31,9 @@ impl Workbench {
                     self.speed.set(Some(summary.tokens_per_second));
                 }
                 self.end_runs(job);
-                self.measure_soon();
+                if summary.ends.iter().all(|(_, end)| *end != End::Stopped) {
+                    self.measure_soon();
+                }
             }
             Event::Evidence { job, evidence } => {
                 if self.measures(job) {
@@ -43,7 +45,8 @@ impl Workbench {
                 if save_file(&name, &bytes).is_err() {
                     self.notice(Failure {
                         title: "The file could not be saved".into(),
-                        message: "The browser refused to save it; allow downloads for this page, then try again.".into(),
+                        message: "The browser refused to save it; allow downloads for this page, then try again."
+                            .into(),
                         retry: false,
                     });
                 }
@@ -85,36 +88,43 @@ impl Workbench {
         self.model.set(ModelState::Ready(model));
         self.list_cache();
         if !chat && self.experiment.with_untracked(|experiment| experiment.prompt.chat) {
-            self.change("prompt", |experiment| experiment.prompt.chat = false);
+            self.settle(|experiment| experiment.prompt.chat = false);
             self.say("This model has no chat template: its text is continued");
         }
-        if self.experiment.with_untracked(|experiment| experiment.vector.is_some()) {
-            self.write_if_queued();
-        } else {
-            self.build_vector();
-            if self.building.get_untracked().is_none() {
-                self.write_if_queued();
-            }
-        }
+        self.build_and_write();
     }
 
     fn on_directions(self, job: JobId, directions: Directions) {
         let built = self.building.get_untracked().filter(|building| building.job == job);
-        if built.is_some() {
-            self.building.set(None);
-        } else if directions.pairs > 0 {
+        let imported = self.importing.get_value().filter(|(importing, _)| *importing == job);
+        match (&built, &imported) {
+            (Some(_), _) => self.building.set(None),
+            (_, Some(_)) => self.importing.set_value(None),
             // Of pairs that have been changed since; the newer vector is on its way.
-            return;
+            (None, None) => return,
         }
         let suggested = directions.suggested;
         let has = |layer: u32| directions.layers.iter().any(|at| at.layer == layer);
-        let before = self.experiment.with_untracked(|experiment| experiment.vector.as_ref().map(|chosen| chosen.layer));
+        let before = self.experiment.with_untracked(|experiment| experiment.vector.clone());
+        // A layer that was only proposed gives way to the new proposal.
+        let chosen = before
+            .as_ref()
+            .filter(|before| Some(before.layer) != before.directions.suggested)
+            .map(|before| before.layer);
         let middle = || directions.layers.get(directions.layers.len() / 2).map_or(0, |at| at.layer);
-        let layer = before.filter(|&layer| has(layer)).or(suggested).unwrap_or_else(middle);
+        let layer = chosen.filter(|&layer| has(layer)).or(suggested).unwrap_or_else(middle);
         let pairs = built.map(|building| building.pairs).unwrap_or_default();
-        self.change("vector", |experiment| {
+        let take = |experiment: &mut Experiment| {
             experiment.vector = Some(ChosenVector { directions: Arc::new(directions), layer, pairs });
-        });
+            if let Some((_, name)) = imported {
+                experiment.name = name;
+            }
+        };
+        // The first vector is built without being asked for.
+        match before {
+            Some(_) => self.change("vector", take),
+            None => self.settle(take),
+        }
         self.write_if_queued();
         self.write_again_soon();
     }

@@ -105,11 +105,11 @@ impl Workbench {
     /// rests, the steered text is written anew.
     pub fn set_strength(self, strength: f32) {
         self.change("strength", |experiment| experiment.strength = strength);
-        let (state, job, has_edit) = self.steered.with_untracked(|run| {
-            (run.state, run.job, run.spec.as_ref().is_some_and(|spec| !spec.edits.is_empty()))
-        });
+        let (state, job, has_edit) = self
+            .steered
+            .with_untracked(|run| (run.state, run.job, run.spec.as_ref().is_some_and(|spec| !spec.edits.is_empty())));
         if state == RunState::Writing && has_edit {
-            self.steered.update(|run| run.mixed |= !run.tokens.is_empty());
+            self.steered.update(|run| run.mixed = true);
             bridge::send(&Request::SetStrength { job, edit: 0, strength });
         } else {
             self.write_again_soon();
@@ -124,7 +124,7 @@ impl Workbench {
         gloo::timers::callback::Timeout::new(REST_MS, move || {
             let ready = matches!(self.model.get_untracked(), ModelState::Ready(_));
             let shown = self.steered.with_untracked(|run| run.state == RunState::Done);
-            if self.pauses.get_value() != pause || !ready || !shown || untrack(|| self.writing()) {
+            if self.pauses.get_value() != pause || !ready || !(shown || self.outdated_while_writing()) {
                 return;
             }
             match self.plain_is_current() {
@@ -133,6 +133,20 @@ impl Workbench {
             }
         })
         .forget();
+    }
+
+    /// Whether what is being written is of an experiment that has changed by more than a strength, which a run takes
+    /// on the way.
+    fn outdated_while_writing(self) -> bool {
+        let strengthless = |mut run: RunSpec| {
+            run.lanes.clear();
+            run.edits.iter_mut().for_each(|edit| edit.strength = 0.0);
+            run
+        };
+        let now = strengthless(self.experiment.get_untracked().run(Vec::new()));
+        self.steered.with_untracked(|run| {
+            run.state == RunState::Writing && run.spec.as_ref().is_some_and(|spec| strengthless(spec.clone()) != now)
+        })
     }
 
     fn plain_is_current(self) -> bool {

@@ -14,14 +14,23 @@ pub fn EvidenceRow() -> impl IntoView {
             && bench.experiment.with(|experiment| experiment.steers())
             && !bench.writing()
     };
+    // Only the progress changes while it measures: a button that is replaced while it is pressed is never clicked.
+    let state = Memo::new(move |_| match bench.evidence.get() {
+        EvidenceState::Measuring { job, .. } => EvidenceState::Measuring { job, progress: None },
+        state => state,
+    });
+    let measuring = move || match bench.evidence.get() {
+        EvidenceState::Measuring { progress: Some(shown), .. } => progress::sentence(&shown, 0.0),
+        _ => String::new(),
+    };
     view! {
         <div class="evidence" data-testid="evidence">
-            {move || match bench.evidence.get() {
+            {move || match state.get() {
                 EvidenceState::Measured(evidence) => view! { <Figures evidence/> }.into_any(),
-                EvidenceState::Measuring { job, progress: shown } => view! {
+                EvidenceState::Measuring { job, .. } => view! {
                     <p class="soft small">
                         "Measuring the effect and its cost, with four random directions beside it. "
-                        {shown.as_ref().map(|shown| progress::sentence(shown, 0.0))}
+                        {measuring}" "
                         <button class="plain" on:click=move |_| bench.cancel(job)>"Cancel"</button>
                     </p>
                 }.into_any(),

@@ -155,12 +155,17 @@ fn VectorStatus() -> impl IntoView {
             format!("{from}; {} long at layer {}.", figures::quantity(at.norm.into()), at.layer)
         }),
     };
+    let cancel = move |_| {
+        if let Some(building) = bench.building.get_untracked() {
+            bench.cancel(building.job);
+        }
+    };
     view! {
         <p class="soft small status" data-testid="vector-status" data-state=state>
             {text}
-            {move || bench.building.get().map(|building| view! {
-                <button class="plain" on:click=move |_| bench.cancel(building.job)>"Cancel"</button>
-            })}
+            <Show when=move || bench.building.with(Option::is_some)>
+                <button class="plain" on:click=cancel>"Cancel"</button>
+            </Show>
         </p>
     }
 }
