@@ -21,18 +21,15 @@ pub struct Stage {
 }
 
 impl Stage {
+    /// Waits for its turn, then starts a hub and a driver.
     pub async fn set(name: &'static str) -> Result<Stage> {
-        tiller_tests::model_file();
-        Stage::with_hub(name, Config::new(tiller_tests::hub_cache())).await
-    }
-
-    /// With files of one's own on the hub.
-    pub async fn with_hub(name: &'static str, hub: Config) -> Result<Stage> {
         let turn = TURN.lock().await;
-        let hub = tiller_localhub::serve(hub.with_page(folders::dist()?))?;
+        tiller_tests::model_file();
+        let hub = tiller_localhub::serve(Config::new(tiller_tests::hub_cache()).with_page(folders::dist()?))?;
         Ok(Stage { name, hub, driver: Chromedriver::start().await?, _turn: turn })
     }
 
+    /// A browser's profile that knows nothing of earlier visits, to be used for as many visits as the scenario has.
     pub fn profile(&self) -> Result<Scratch> {
         Scratch::new("profile")
     }
@@ -50,19 +47,28 @@ impl Stage {
 
     async fn play_in<T>(&self, profile: &Path, part: impl AsyncFnOnce(Page<'_>) -> Result<T>) -> Result<T> {
         let browser = Browser::open(&self.driver, profile).await?;
-        let outcome = part(Page { browser: &browser }).await;
-        let console = browser.console().await?;
-        if outcome.is_err() {
-            browser.screenshot(&format!("failed-{}", self.name), Width::Wide).await?;
-            eprintln!("e2e: the console of \"{}\": {console:#?}", self.name);
-            for asked in self.hub.log().entries() {
-                eprintln!("e2e: its hub was asked: {asked:?}");
+        let value = match part(Page { browser: &browser }).await {
+            Ok(value) => value,
+            Err(error) => {
+                if let Err(lost) = self.keep_traces(browser).await {
+                    eprintln!("e2e: no more can be said of \"{}\": {lost:#}", self.name);
+                }
+                return Err(error);
             }
-        }
+        };
+        let console = browser.console().await?;
         browser.close().await?;
-        let value = outcome?;
         without_defects(&console)?;
         Ok(value)
+    }
+
+    async fn keep_traces(&self, browser: Browser) -> Result<()> {
+        for asked in self.hub.log().entries() {
+            eprintln!("e2e: the hub of \"{}\" was asked: {asked:?}", self.name);
+        }
+        eprintln!("e2e: the console of \"{}\": {:#?}", self.name, browser.console().await?);
+        browser.screenshot(&format!("failed-{}", self.name), Width::Wide).await?;
+        browser.close().await
     }
 
     /// Prints how long a step took: on one machine, runs can be compared.
