@@ -44,15 +44,15 @@ pub fn probability(log_prob: f32) -> String {
     }
 }
 
-/// A change against `before`: `+6 %`, `−0.4 %`, `±0 %`.
+/// A change against `before`: `+6 %`, `−0.4 %`, `±0 %`, `178-fold`.
 pub fn change(before: f64, after: f64) -> String {
     let percent = 100.0 * (after / before - 1.0);
     match percent.abs() {
         p if p.is_nan() => "no number".into(),
         p if p < 0.05 => "±0 %".into(),
         p if p < 9.95 => format!("{}{p:.1} %", if percent > 0.0 { '+' } else { '−' }),
-        p if p < 1e5 => format!("{}{p:.0} %", if percent > 0.0 { '+' } else { '−' }),
-        _ => "more than a thousandfold".into(),
+        p if p < 900.0 => format!("{}{p:.0} %", if percent > 0.0 { '+' } else { '−' }),
+        _ => format!("{}-fold", quantity(after / before)),
     }
 }
 
@@ -61,7 +61,7 @@ pub fn quantity(value: f64) -> String {
     match value.abs() {
         v if v.is_nan() => "no number".into(),
         v if v.is_infinite() || v >= 1e6 => format!("{value:.1e}"),
-        v if v >= 1000.0 => format!("{value:.0}"),
+        v if v >= 100.0 => format!("{value:.0}"),
         v if v >= 10.0 => format!("{value:.1}"),
         v if v >= 0.1 || v == 0.0 => format!("{value:.2}"),
         v if v >= 0.001 => format!("{value:.3}"),
@@ -102,6 +102,7 @@ mod tests {
         assert_eq!([strength(1.6), strength(-0.35), strength(0.0), strength(-0.001)], ["+1.6×", "−0.35×", "0×", "0×"]);
         assert_eq!([probability(0.0), probability(-0.87), probability(-20.0)], ["100 %", "42 %", "<0.01 %"]);
         assert_eq!([change(21.3, 22.6), change(5.0, 5.0), change(4.0, 3.0)], ["+6.1 %", "±0 %", "−25 %"]);
+        assert_eq!(change(17.0, 3035.0), "179-fold");
         assert_eq!([quantity(0.414), quantity(21.34), quantity(0.0)], ["0.41", "21.3", "0.00"]);
         assert_eq!([grouped(7), grouped(1000), grouped(134_515_008)], ["7", "1,000", "134,515,008"]);
     }

@@ -1,8 +1,8 @@
 //! The plain and the steered text side by side, token by token.
 
 use crate::comparison::{compare, differs};
-use crate::figures;
 use crate::workbench::{Run, RunState, Workbench};
+use crate::{address, figures};
 use leptos::prelude::*;
 use tiller_protocol::WrittenToken;
 use wasm_bindgen::JsCast;
@@ -45,8 +45,21 @@ pub fn Texts() -> impl IntoView {
         <Show when=mixed>
             <p class="soft small" role="status">"The strength was changed while this was written. Write again for the text that the link gives."</p>
         </Show>
+        <p class="soft small">{move || other_backend(bench)}</p>
         <p class="unseen" role="status" aria-live="polite">{done}</p>
     }
+}
+
+/// Where a link was written by another backend, which rounds otherwise. As soon as something is changed, the link is no
+/// longer in the address, and what it promised no longer matters.
+fn other_backend(bench: Workbench) -> Option<&'static str> {
+    bench.experiment.track();
+    let here = bench.backend.with(|report| report.as_ref().map(|report| report.backend.clone()))?;
+    let written = address::recipe().ok()??.backend?;
+    (written != here).then(|| match here.as_str() {
+        "gpu" => "The link was written on the CPU; on WebGPU, numbers round otherwise, and a token may differ from its sender's.",
+        _ => "The link was written on WebGPU; on the CPU, numbers round otherwise, and a token may differ from its sender's.",
+    })
 }
 
 #[component]
@@ -123,6 +136,8 @@ fn walk(key: KeyboardEvent) {
     let to = match key.key().as_str() {
         "ArrowRight" => token.next_element_sibling(),
         "ArrowLeft" => token.previous_element_sibling(),
+        "Home" => token.parent_element().and_then(|text| text.query_selector(".tok").ok()?),
+        "End" => token.parent_element().and_then(|text| text.query_selector(".tok:last-of-type").ok()?),
         _ => return,
     };
     key.prevent_default();
