@@ -109,7 +109,7 @@ impl Engine {
     ) -> Result<Engine, EngineError> {
         let (config, geometry) = describe(gguf, source).await?;
         let weights = Weights::load(&Cpu, gguf, &config, source, controls, progress).await?;
-        let kv = CpuKv::new(config.layers as usize, kv_rows as usize, geometry.kv_width());
+        let kv = CpuKv::new(config.layers as usize);
         let state = Box::new(StepState { kv, geometry, lane_tokens: [0; LANES as usize] });
         Ok(Engine { config, kv_rows, backend: Backend::Cpu { weights, state } })
     }

@@ -114,6 +114,12 @@ async fn a_later_visit_downloads_nothing(stage: &Stage, page: &Page<'_>) -> Resu
     let asked: Vec<_> = stage.hub.log().entries().into_iter().filter(|entry| entry.path.contains(".gguf")).collect();
     ensure!(asked.iter().all(|entry| entry.method != "GET"), "the model was fetched again: {asked:#?}");
 
+    let heap = page.find("model-status").await?.attr("data-heap-bytes").await?;
+    let heap: u64 = heap.context("the page knows its memory")?.parse()?;
+    let file = smollm2().bytes.context("the model's length is pinned")?;
+    println!("e2e: steering: {heap} bytes of WebAssembly memory for a file of {file}");
+    ensure!(heap as f64 <= 1.3 * file as f64, "loading takes {heap} bytes of the tab's memory for {file} of the file");
+
     page.click("nav-models").await?;
     page.find("cache-list").await?;
     photograph(page, "models").await

@@ -165,6 +165,10 @@ fn ModelStatus() -> impl IntoView {
         ModelState::Ready(model) => model_name(&model.reference),
         ModelState::Failed(_) => "Not loaded".into(),
     };
+    let heap = move || match bench.model.get() {
+        ModelState::Ready(model) => Some(model.heap_bytes.to_string()),
+        _ => None,
+    };
     let details = move || {
         let ModelState::Ready(model) = bench.model.get() else { return String::new() };
         let place = if backend().as_deref() == Some("gpu") { "WebGPU" } else { "CPU" };
@@ -172,7 +176,7 @@ fn ModelStatus() -> impl IntoView {
         format!("{} on {place}{speed}", model.quantisation)
     };
     view! {
-        <div class="model" data-testid="model-status" data-state=state data-backend=backend
+        <div class="model" data-testid="model-status" data-state=state data-backend=backend data-heap-bytes=heap
             title="The model in this tab, how its weights are stored, what computes, and tokens a second in the last run">
             <span class="dot" aria-hidden="true"></span>
             <b>{name}</b>

@@ -183,6 +183,8 @@ pub struct ModelInfo {
     pub has_chat_template: bool,
     /// Bytes on the device.
     pub device_bytes: u64,
+    /// Bytes of WebAssembly memory. It never shrinks, so this is the most that loading took.
+    pub heap_bytes: u64,
     pub seconds: f64,
     /// Whether the file was in the cache already.
     pub from_cache: bool,

@@ -41,6 +41,12 @@ pub fn seconds() -> f64 {
     scope().performance().map_or(0.0, |clock| clock.now() / 1000.0)
 }
 
+/// Bytes of WebAssembly memory. It never shrinks: this is the most there has been.
+pub fn heap_bytes() -> u64 {
+    const PAGE: u64 = 65_536;
+    core::arch::wasm32::memory_size::<0>() as u64 * PAGE
+}
+
 /// Lets the event loop run once, so that messages arrive. A message to oneself: a timer would wait for at least four
 /// milliseconds.
 pub async fn breathe() {

@@ -57,14 +57,18 @@ impl Geometry {
     }
 }
 
-/// Keys and values of every layer, `[rows, kv_heads * head_dim]` each, allocated once.
+/// Keys and values of every layer, `[rows, kv_heads * head_dim]` each. Room is taken as texts grow into it: a tab's
+/// memory has to hold the weights too.
 pub(crate) struct CpuKv {
     layers: Vec<(Vec<f32>, Vec<f32>)>,
 }
 
+/// Rows by which the room for a layer grows.
+const ROWS_AT_ONCE: usize = 128;
+
 impl CpuKv {
-    pub fn new(layers: usize, rows: usize, width: usize) -> CpuKv {
-        CpuKv { layers: (0..layers).map(|_| (vec![0.0; rows * width], vec![0.0; rows * width])).collect() }
+    pub fn new(layers: usize) -> CpuKv {
+        CpuKv { layers: (0..layers).map(|_| (Vec::new(), Vec::new())).collect() }
     }
 
     pub fn bytes(&self) -> u64 {
@@ -76,6 +80,12 @@ impl CpuKv {
         let kv_width = geometry.kv_width();
         let q_width = geometry.heads * geometry.head_dim;
         let (keys, values) = &mut self.layers[layer];
+        let last = rows.iter().map(|row| (row.kv_start + row.position) as usize).max().unwrap_or(0);
+        let room = (last + 1).next_multiple_of(ROWS_AT_ONCE) * kv_width;
+        for store in [&mut *keys, &mut *values].into_iter().filter(|store| store.len() < room) {
+            store.reserve_exact(room - store.len());
+            store.resize(room, 0.0);
+        }
         for (row, qkv) in rows.iter().zip(qkv.chunks_exact_mut(q_width + 2 * kv_width)) {
             let (qk, v) = qkv.split_at_mut(q_width + kv_width);
             geometry.rotate(qk, row.position);

@@ -61,6 +61,7 @@ fn Facts(model: ModelInfo) -> impl IntoView {
         ("Weights", model.quantisation.clone(), "How most weights are stored"),
         ("Context", format!("{} tokens a text", model.context), "Room for prompt and written tokens of one text"),
         ("On the device", figures::bytes(model.device_bytes), "Weights and key-value cache"),
+        ("Tab's memory", figures::bytes(model.heap_bytes), "WebAssembly memory: the most that loading took"),
         (
             "Loaded in",
             format!(

@@ -67,6 +67,7 @@ pub async fn run(bench: &mut Bench, live: &Live, model: ModelRef) -> Result<Even
         context: (session.engine.kv_rows() / 2).min(config.context),
         has_chat_template: session.template.is_some(),
         device_bytes: session.engine.device_bytes(),
+        heap_bytes: host::heap_bytes(),
         seconds: host::seconds() - begun,
         from_cache: from_cache.get(),
     };
