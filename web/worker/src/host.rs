@@ -32,6 +32,12 @@ pub fn listen(mut on_request: impl FnMut(Request) + 'static) {
     });
     scope().set_onmessage(Some(on_message.as_ref().unchecked_ref()));
     on_message.forget();
+    // A panic inside a future is a rejection that nobody handles, of which the page would hear nothing: an error thrown
+    // from here reaches its `onerror`.
+    let on_rejection = Closure::<dyn FnMut()>::new(|| wasm_bindgen::throw_str("it failed inside"));
+    let listener = on_rejection.as_ref().unchecked_ref();
+    scope().add_event_listener_with_callback("unhandledrejection", listener).expect("workers have this event");
+    on_rejection.forget();
     // The page must not speak before somebody listens: a message sent to a worker that still compiles would be lost.
     scope().post_message(&"listening".into()).expect("a plain message can be posted");
 }
