@@ -8,10 +8,10 @@ mod write;
 
 use crate::desk::Bench;
 use crate::failure::Stop;
-use crate::host;
+use crate::host::{self, Throttle};
 use crate::live::Live;
 use tiller_experiment::Session;
-use tiller_protocol::{Event, Request};
+use tiller_protocol::{Event, Progress, Request, Stage};
 
 pub async fn run(request: Request, bench: &mut Bench, live: &Live) {
     let outcome = match request {
@@ -35,4 +35,15 @@ pub async fn run(request: Request, bench: &mut Bench, live: &Live) {
 /// The loaded model.
 fn session(bench: &mut Bench) -> Result<&mut Session, Stop> {
     bench.session.as_mut().ok_or_else(|| Stop::failed("No model is loaded", "Load a model first, then try again."))
+}
+
+/// Tells the page how many tokens of how many have been read.
+fn reading(live: &Live) -> impl FnMut(u64, u64) {
+    let (job, throttle) = (live.job, Throttle::new());
+    move |done, total| {
+        if throttle.open() || done == total {
+            let progress = Progress { stage: Stage::Reading, done, total: Some(total), rate: None };
+            host::send(Event::Progress { job, progress });
+        }
+    }
 }

@@ -1,13 +1,12 @@
 //! What the edits do and what they cost, with random controls.
 
-use super::session;
+use super::{reading, session};
 use crate::desk::Bench;
 use crate::failure::Stop;
-use crate::host::{self, Throttle};
 use crate::live::Live;
 use tiller_experiment::{PromptError, resolve_edits};
 use tiller_interp::evidence::{self, CONTROL_SEEDS, Measurement, NEUTRAL_TEXT};
-use tiller_protocol::{Controlled, Event, Evidence, Progress, RunSpec, Stage};
+use tiller_protocol::{Controlled, Event, Evidence, RunSpec};
 
 pub async fn run(bench: &mut Bench, live: &Live, run: RunSpec) -> Result<Event, Stop> {
     let session = session(bench)?;
@@ -15,14 +14,7 @@ pub async fn run(bench: &mut Bench, live: &Live, run: RunSpec) -> Result<Event, 
     let edits = resolve_edits(&run.vectors, &run.edits)?;
     let neutral = session.tokenizer.encode(NEUTRAL_TEXT, true, false).map_err(PromptError::from)?;
     let what = Measurement { edits: &edits, prompt: &prompt, neutral: &neutral, seeds: &CONTROL_SEEDS };
-    let throttle = Throttle::new();
-    let on_progress = |done, total| {
-        if throttle.open() || done == total {
-            let progress = Progress { stage: Stage::Reading, done, total: Some(total), rate: None };
-            host::send(Event::Progress { job: live.job, progress });
-        }
-    };
-    let found = evidence::measure(&mut session.engine, &what, live, on_progress).await?;
+    let found = evidence::measure(&mut session.engine, &what, live, reading(live)).await?;
     let controlled = |c: evidence::Controlled| Controlled { value: c.value, random: c.random };
     let evidence = Evidence {
         shift: controlled(found.shift),

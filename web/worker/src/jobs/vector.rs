@@ -1,27 +1,19 @@
 //! Directions at every layer from contrasting pairs.
 
-use super::session;
+use super::{reading, session};
 use crate::desk::Bench;
 use crate::failure::Stop;
-use crate::host::{self, Throttle};
 use crate::live::Live;
 use tiller_experiment::Session;
 use tiller_interp::steer::{MeanDifference, TokenPair, mean_difference};
-use tiller_protocol::{Directions, Event, LayerDirection, Progress, Separability, Stage};
+use tiller_protocol::{Directions, Event, LayerDirection, Separability};
 use tiller_recipe::{Direction, Pair};
 
 pub async fn build(bench: &mut Bench, live: &Live, pairs: &[Pair]) -> Result<Event, Stop> {
     let session = session(bench)?;
     let pairs = pairs.iter().map(|pair| token_pair(session, pair)).collect::<Result<Vec<_>, _>>()?;
     let layers: Vec<u32> = (0..session.engine.config().layers).collect();
-    let throttle = Throttle::new();
-    let on_progress = |done, total| {
-        if throttle.open() || done == total {
-            let progress = Progress { stage: Stage::Reading, done, total: Some(total), rate: None };
-            host::send(Event::Progress { job: live.job, progress });
-        }
-    };
-    let found = mean_difference(&mut session.engine, &pairs, &layers, live, on_progress).await?;
+    let found = mean_difference(&mut session.engine, &pairs, &layers, live, reading(live)).await?;
     Ok(Event::Directions { job: live.job, directions: directions(found)? })
 }
 
