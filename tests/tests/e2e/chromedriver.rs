@@ -1,6 +1,6 @@
 //! The driver's process: started on a free port, and ended with every browser that it started.
 
-use crate::folders;
+use crate::folders::{self, Scratch};
 use anyhow::{Context, Result, bail};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -14,13 +14,17 @@ use tokio::time::timeout;
 pub struct Chromedriver {
     port: u16,
     _process: Child,
+    /// For what the browsers leave in the system's temporary folder.
+    _temporary: Scratch,
 }
 
 impl Chromedriver {
     pub async fn start() -> Result<Chromedriver> {
         let program = folders::program("TILLER_CHROMEDRIVER", "/usr/bin/chromedriver")?;
+        let temporary = Scratch::new("tmp")?;
         let mut process = Command::new(&program)
             .arg("--port=0")
+            .env("TMPDIR", temporary.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -39,7 +43,7 @@ impl Chromedriver {
         let port = timeout(Duration::from_secs(20), said).await.context("the driver did not say its port")??;
         // What it says later is of no interest, but a full pipe would stop it.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Ok(Chromedriver { port, _process: process })
+        Ok(Chromedriver { port, _process: process, _temporary: temporary })
     }
 
     pub fn address(&self) -> String {
