@@ -63,7 +63,7 @@ pub const MAX_HEADER_BYTES: u64 = 64 << 20;
 pub enum GgufError {
     #[error("the file could not be read: {0}")]
     Io(#[from] io::Error),
-    #[error("this is not a GGUF file (it begins with {found:?}): choose a file whose name ends in .gguf")]
+    #[error("this is not a GGUF file (it begins with \"{found}\"): choose a file whose name ends in .gguf")]
     NotGguf { found: String },
     #[error("this GGUF file is big-endian, which no browser's machine can use: choose the little-endian file")]
     BigEndian,
