@@ -123,9 +123,9 @@ impl Engine {
         let sampling = draw_settings(what.sampling);
         let mut timing = Timing { started: clock(), ..Timing::default() };
 
-        let mut flying = self.prefill(what, &lanes, controls, [&silent, &shape], sampling).await?;
-        let mut submitted = u32::from(flying.is_some());
-        let mut queue: VecDeque<Flying> = flying.take().into_iter().collect();
+        let first = self.prefill(what, &lanes, controls, [&silent, &shape], sampling).await?;
+        let mut submitted = u32::from(first.is_some());
+        let mut queue: VecDeque<Flying> = first.into_iter().collect();
         let in_flight = match self.backend() {
             BackendKind::Gpu => IN_FLIGHT,
             BackendKind::Cpu => 1,

@@ -239,11 +239,7 @@ impl Workbench {
     }
 
     fn refuse_link(self, error: &RecipeError) {
-        self.notice(Failure {
-            title: "The link cannot be opened".into(),
-            message: sentence(&error.to_string()),
-            retry: false,
-        });
+        self.notice(Failure::new("The link cannot be opened", error, false));
     }
 
     pub fn notice(self, failure: Failure) {
@@ -369,11 +365,4 @@ impl Workbench {
         self.importing.set_value(Some((job, name)));
         bridge::send(&Request::ImportVector { job, bytes });
     }
-}
-
-/// Errors are written to stand after a colon; alone they begin with a capital and end with a full stop.
-fn sentence(message: &str) -> String {
-    let mut letters = message.chars();
-    let begun: String = letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();
-    if begun.ends_with(['.', '!', '?']) { begun } else { begun + "." }
 }

@@ -320,3 +320,14 @@ pub struct Failure {
     /// Trying the same again may help.
     pub retry: bool,
 }
+
+impl Failure {
+    /// Errors are written to stand after a colon; alone, `error` begins with a capital and ends with a full stop.
+    pub fn new(title: &str, error: impl ToString, retry: bool) -> Failure {
+        let error = error.to_string();
+        let mut letters = error.chars();
+        let begun: String = letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();
+        let message = if begun.ends_with(['.', '!', '?']) { begun } else { begun + "." };
+        Failure { title: title.into(), message, retry }
+    }
+}

@@ -13,20 +13,12 @@ pub enum Stop {
 
 impl Stop {
     pub fn failed(title: &str, message: impl ToString) -> Stop {
-        Stop::Failed(Failure { title: title.into(), message: sentence(message), retry: false })
+        Stop::Failed(Failure::new(title, message, false))
     }
 
     fn worth_retrying(title: &str, message: impl ToString) -> Stop {
-        Stop::Failed(Failure { title: title.into(), message: sentence(message), retry: true })
+        Stop::Failed(Failure::new(title, message, true))
     }
-}
-
-/// Errors are written to stand after a colon; alone they begin with a capital and end with a full stop.
-fn sentence(message: impl ToString) -> String {
-    let message = message.to_string();
-    let mut letters = message.chars();
-    let begun: String = letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();
-    if begun.ends_with(['.', '!', '?']) { begun } else { begun + "." }
 }
 
 impl From<EngineError> for Stop {
