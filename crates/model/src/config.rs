@@ -1,14 +1,24 @@
-//! A model's configuration, from a GGUF file's metadata.
+//! A model's configuration: the numbers and options that determine its forward pass.
+//!
+//! Families of models differ in a dozen choices: which norm and where, how positions enter, who attends to whom, which
+//! MLP. Each is an option here, so that the pass is written once. Where the options come from (a GGUF file's metadata,
+//! a repository's `config.json`) is in [`gguf`] and [`crate::folder`].
 
-use crate::weights::check_weights;
-use std::{fmt::Display, ops::RangeInclusive};
-use tiller_formats::{Gguf, GgufError};
+mod gguf;
+mod range;
 
-/// The architectures that the engine computes, under the names that `general.architecture` gives them.
-pub const SUPPORTED_ARCHITECTURES: [&str; 1] = ["llama"];
+use crate::checkpoint::CheckpointError;
+use tiller_formats::GgufError;
 
-/// The numbers that determine a forward pass. [`ModelConfig::from_gguf`] has checked that they fit one another and the
-/// file's tensors.
+pub(crate) use range::{out_of_range, require, within};
+
+/// The architectures that the engine computes, under the names that GGUF's `general.architecture` gives them.
+/// (`gptneo` is our own: llama.cpp has no such files.)
+pub const SUPPORTED_ARCHITECTURES: [&str; 9] =
+    ["llama", "qwen2", "qwen3", "gemma", "gemma2", "gemma3", "gpt2", "gptneox", "gptneo"];
+
+/// The numbers and options that determine a forward pass. Whoever makes one has checked that they fit one another and
+/// the checkpoint's tensors.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelConfig {
     /// One of [`SUPPORTED_ARCHITECTURES`].
@@ -29,11 +39,77 @@ pub struct ModelConfig {
     pub vocab: u32,
     /// Tokens in a sequence that the model was trained for.
     pub context: u32,
-    /// RMSNorm's epsilon.
-    pub norm_eps: f32,
-    pub rope: RopeConfig,
+    /// Factor of the embedding's rows: `sqrt(width)` in Gemma, else 1.
+    pub embedding_scale: f32,
+    /// Whether a learned table of positions, `[context, width]`, is added to the embedding (GPT-2).
+    pub learned_positions: bool,
+    pub norm: NormConfig,
+    /// Whether what attention and MLP add to the stream is normed before it is added (Gemma 2's sandwich).
+    pub post_norms: bool,
+    /// Whether attention and MLP of a block read the same stream (GPT-NeoX), not one after the other.
+    pub parallel_residual: bool,
+    pub attention: AttentionConfig,
+    pub mlp: MlpConfig,
+    /// `cap * tanh(x / cap)` of the logits (Gemma 2).
+    pub logit_soft_cap: Option<f32>,
     /// Whether the embedding is the unembedding as well.
     pub tied_embeddings: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NormConfig {
+    pub kind: NormKind,
+    pub epsilon: f32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NormKind {
+    /// `x / sqrt(mean(x^2) + epsilon) * gain` (Zhang and Sennrich 2019).
+    Rms,
+    /// `(x - mean(x)) / sqrt(var(x) + epsilon) * gain + bias` (Ba et al. 2016).
+    Layer,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct AttentionConfig {
+    /// Factor of the scores; `1 / sqrt(head_dim)` in most models.
+    pub scale: f32,
+    /// `cap * tanh(x / cap)` of the scores (Gemma 2).
+    pub soft_cap: Option<f32>,
+    /// Whether each head of queries and keys is RMS-normed before its rotation, by a gain `[head_dim]` (Qwen3).
+    pub head_norms: bool,
+    /// Whether queries, keys and values come from one matrix `attn_qkv`, below one another.
+    pub fused: bool,
+    /// Rotations that layers name by index. Empty where positions are learned.
+    pub ropes: Vec<RopeConfig>,
+    /// One for each block.
+    pub layers: Vec<LayerAttention>,
+}
+
+/// What differs from one block's attention to another's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LayerAttention {
+    /// A token attends to the last so many tokens, itself included; `None`: to all.
+    pub window: Option<u32>,
+    /// Index into [`AttentionConfig::ropes`].
+    pub rope: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MlpConfig {
+    pub activation: Activation,
+    /// Whether the MLP is `W_down (act(W_gate x) * W_up x)` (Shazeer 2020), or else `W_down act(W_up x)`.
+    pub gated: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    Silu,
+    /// GELU by its tanh approximation (Hendrycks and Gimpel 2016).
+    GeluTanh,
+    /// GELU by the error function.
+    GeluErf,
+    Relu,
 }
 
 /// Rotary position embedding (Su et al. 2021, "RoFormer"): pair i of a head's first `dims` components is rotated by
@@ -45,10 +121,20 @@ pub struct RopeConfig {
     pub dims: u32,
     /// Whether pair i is the components 2i and 2i + 1, or else i and i + dims / 2.
     pub interleaved: bool,
-    /// The tensor `[dims / 2]` of `factor_i`, where the file has one (Llama 3's long contexts).
-    pub frequency_factors: Option<String>,
+    /// `factor_i`.
+    pub factors: RopeFactors,
     /// Position interpolation; 1 where the model does without.
     pub linear_scale: f32,
+}
+
+/// Factors of a rotation's wave lengths, `[dims / 2]` (Llama 3's long contexts).
+#[derive(Clone, Debug, PartialEq)]
+pub enum RopeFactors {
+    /// All 1.
+    None,
+    /// In the checkpoint's tensor of this name.
+    Tensor(String),
+    Values(Vec<f32>),
 }
 
 /// Why a file is no model that can be run.
@@ -56,8 +142,11 @@ pub struct RopeConfig {
 pub enum ModelError {
     #[error(transparent)]
     Gguf(#[from] GgufError),
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
     #[error(
-        "this model's architecture is \"{found}\", which cannot be run yet: choose a model of the architecture {}",
+        "this model's architecture is \"{found}\", which cannot be run yet: choose a model of one of the \
+         architectures {}",
         SUPPORTED_ARCHITECTURES.join(", ")
     )]
     UnknownArchitecture { found: String },
@@ -72,70 +161,6 @@ pub enum ModelError {
 }
 
 impl ModelConfig {
-    /// Reads the configuration, and checks that every number is one a model can have, that every tensor is there in the
-    /// right shape, and that there is none that the forward pass would leave out.
-    pub fn from_gguf(gguf: &Gguf) -> Result<ModelConfig, ModelError> {
-        let metadata = &gguf.metadata;
-        let architecture = metadata.get_str("general.architecture")?;
-        if !SUPPORTED_ARCHITECTURES.contains(&architecture) {
-            let found = architecture.chars().take(100).collect();
-            return Err(ModelError::UnknownArchitecture { found });
-        }
-        let key = |name: &str| format!("{architecture}.{name}");
-        let get = |name: &str| metadata.get_u32(&key(name));
-        let find = |name: &str| metadata.find_u32(&key(name));
-
-        let layers = within("number of layers", get("block_count")?, 1..=512)?;
-        let width = within("width", get("embedding_length")?, 1..=65_536)?;
-        let heads = within("number of heads", get("attention.head_count")?, 1..=1024)?;
-        let kv_heads = find("attention.head_count_kv")?.unwrap_or(heads);
-        let kv_heads = within("number of key and value heads", kv_heads, 1..=heads)?;
-        require(
-            heads.is_multiple_of(kv_heads),
-            "number of key and value heads",
-            kv_heads,
-            format!("a divisor of {heads}"),
-        )?;
-        let head_dim = match find("attention.key_length")? {
-            Some(head_dim) => head_dim,
-            None if width.is_multiple_of(heads) => width / heads,
-            None => return Err(out_of_range("number of heads", heads, format!("a divisor of {width}"))),
-        };
-        let head_dim = within("head size", head_dim, 2..=1024)?;
-        let value_dim = find("attention.value_length")?.unwrap_or(head_dim);
-        require(value_dim == head_dim, "size of a value head", value_dim, head_dim)?;
-        let ffn = within("MLP width", get("feed_forward_length")?, 1..=1 << 20)?;
-        let context = within("context length", get("context_length")?, 1..=1 << 24)?;
-        let norm_eps = within("norm epsilon", metadata.get_f32(&key("attention.layer_norm_rms_epsilon"))?, 0.0..=0.1)?;
-
-        if find("expert_count")?.unwrap_or(0) > 0 {
-            return Err(ModelError::Unsupported { what: "a mixture of experts".into() });
-        }
-        if find("attention.sliding_window")?.is_some_and(|window| window > 0 && window < context) {
-            return Err(ModelError::Unsupported { what: "attention within a sliding window".into() });
-        }
-
-        let embedding = gguf.tensor("token_embd.weight")?;
-        let vocab = embedding.shape[0].try_into().unwrap_or(u32::MAX);
-        let config = ModelConfig {
-            architecture: architecture.into(),
-            name: metadata.find_str("general.name")?.map(|name| name.chars().take(200).collect()),
-            layers,
-            width,
-            heads,
-            kv_heads,
-            head_dim,
-            ffn,
-            vocab: within("vocabulary", vocab, 1..=1 << 22)?,
-            context,
-            norm_eps,
-            rope: RopeConfig::from_gguf(gguf, architecture, head_dim)?,
-            tied_embeddings: !gguf.tensors.contains_key("output.weight"),
-        };
-        check_weights(gguf, &config)?;
-        Ok(config)
-    }
-
     /// Width of all query heads together.
     pub fn query_width(&self) -> u32 {
         self.heads * self.head_dim
@@ -147,45 +172,24 @@ impl ModelConfig {
     }
 }
 
+impl AttentionConfig {
+    /// Attention of every token to all before it, in every one of `layers` blocks, rotated by `rope`.
+    pub fn global(layers: u32, head_dim: u32, rope: Option<RopeConfig>) -> AttentionConfig {
+        let layer = LayerAttention { window: None, rope: rope.is_some().then_some(0) };
+        AttentionConfig {
+            scale: 1.0 / (head_dim as f32).sqrt(),
+            soft_cap: None,
+            head_norms: false,
+            fused: false,
+            ropes: rope.into_iter().collect(),
+            layers: vec![layer; layers as usize],
+        }
+    }
+}
+
 impl RopeConfig {
-    fn from_gguf(gguf: &Gguf, architecture: &str, head_dim: u32) -> Result<RopeConfig, ModelError> {
-        let metadata = &gguf.metadata;
-        let key = |name: &str| format!("{architecture}.rope.{name}");
-
-        let base = within("RoPE base", metadata.find_f32(&key("freq_base"))?.unwrap_or(10_000.0), 1.0..=1e9)?;
-        let dims = metadata.find_u32(&key("dimension_count"))?.unwrap_or(head_dim);
-        let dims = within("RoPE dimensions", dims, 2..=head_dim)?;
-        require(dims.is_multiple_of(2), "RoPE dimensions", dims, "an even number")?;
-
-        let factor = metadata.find_f32(&key("scaling.factor"))?;
-        let linear_scale = match (metadata.find_str(&key("scaling.type"))?, factor) {
-            (Some("none"), _) | (None, None) => 1.0,
-            // Files from before `scaling.type` mean linear scaling by their factor.
-            (Some("linear") | None, factor) => within("RoPE scale", factor.unwrap_or(1.0), 1.0..=1e4)?,
-            (Some(other), _) => {
-                let shown: String = other.chars().take(100).collect();
-                return Err(ModelError::Unsupported { what: format!("RoPE scaling of the type \"{shown}\"") });
-            }
-        };
-
-        const FACTORS: &str = "rope_freqs.weight";
-        let frequency_factors = gguf.tensors.contains_key(FACTORS).then(|| FACTORS.to_string());
-        // llama.cpp's converter permutes the rows of a llama model's queries and keys so that pairs lie side by side.
-        Ok(RopeConfig { base, dims, interleaved: true, frequency_factors, linear_scale })
+    /// The plain rotation of `dims` components.
+    pub fn plain(base: f32, dims: u32, interleaved: bool) -> RopeConfig {
+        RopeConfig { base, dims, interleaved, factors: RopeFactors::None, linear_scale: 1.0 }
     }
-}
-
-fn within<T: PartialOrd + Display>(what: &'static str, found: T, range: RangeInclusive<T>) -> Result<T, ModelError> {
-    if range.contains(&found) {
-        return Ok(found);
-    }
-    Err(out_of_range(what, found, format!("{} to {}", range.start(), range.end())))
-}
-
-fn require(holds: bool, what: &'static str, found: u32, wanted: impl Display) -> Result<(), ModelError> {
-    if holds { Ok(()) } else { Err(out_of_range(what, found, wanted)) }
-}
-
-fn out_of_range(what: &'static str, found: impl Display, wanted: impl Display) -> ModelError {
-    ModelError::OutOfRange { what, found: found.to_string(), wanted: wanted.to_string() }
 }

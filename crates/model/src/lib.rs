@@ -2,13 +2,18 @@
 //! metadata of a GGUF file. Nothing is computed here, and nothing is known of devices, pages or the network.
 
 mod chat;
+mod checkpoint;
 mod config;
 mod tiny;
 mod tokenizer;
 mod weights;
 
 pub use chat::{ChatTemplate, ChatTemplateError, Message};
-pub use config::{ModelConfig, ModelError, RopeConfig, SUPPORTED_ARCHITECTURES};
+pub use checkpoint::{Checkpoint, CheckpointError, GgufCheckpoint, TensorShape};
+pub use config::{
+    Activation, AttentionConfig, LayerAttention, MlpConfig, ModelConfig, ModelError, NormConfig, NormKind, RopeConfig,
+    RopeFactors, SUPPORTED_ARCHITECTURES,
+};
 pub use tiller_sites::{CatalogueEntry, InvalidModelRef, ModelRef, catalogue};
 pub use tiny::TinyLlama;
 pub use tokenizer::{StreamDecoder, Tokenizer, TokenizerError};

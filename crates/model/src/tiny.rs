@@ -1,7 +1,7 @@
 //! A model small enough to be made up on the spot, complete with tokenizer and chat template, for tests of everything
 //! that takes a model's file.
 
-use crate::{ModelConfig, RopeConfig, weights};
+use crate::{Activation, AttentionConfig, MlpConfig, ModelConfig, NormConfig, NormKind, RopeConfig, weights};
 use tiller_formats::{GgufWriter, Quant, WriteError};
 
 /// A random Llama model. Its tokenizer knows every byte, a few words and ChatML's tokens; what it writes means nothing.
@@ -59,9 +59,9 @@ impl TinyLlama {
             .with("llama.context_length", self.context)
             .with("llama.attention.head_count", self.heads)
             .with("llama.attention.head_count_kv", self.kv_heads)
-            .with("llama.attention.layer_norm_rms_epsilon", config.norm_eps)
-            .with("llama.rope.freq_base", config.rope.base)
-            .with("llama.rope.dimension_count", config.rope.dims)
+            .with("llama.attention.layer_norm_rms_epsilon", config.norm.epsilon)
+            .with("llama.rope.freq_base", config.attention.ropes[0].base)
+            .with("llama.rope.dimension_count", config.attention.ropes[0].dims)
             .with("tokenizer.ggml.model", "gpt2")
             .with("tokenizer.ggml.pre", "smollm")
             .with("tokenizer.ggml.token_type", kinds.collect::<Vec<u32>>())
@@ -103,14 +103,18 @@ impl TinyLlama {
             ffn: self.ffn,
             vocab,
             context: self.context,
-            norm_eps: 1e-5,
-            rope: RopeConfig {
-                base: 10_000.0,
-                dims: head_dim,
-                interleaved: true,
-                frequency_factors: None,
-                linear_scale: 1.0,
-            },
+            embedding_scale: 1.0,
+            learned_positions: false,
+            norm: NormConfig { kind: NormKind::Rms, epsilon: 1e-5 },
+            post_norms: false,
+            parallel_residual: false,
+            attention: AttentionConfig::global(
+                self.layers,
+                head_dim,
+                Some(RopeConfig::plain(10_000.0, head_dim, true)),
+            ),
+            mlp: MlpConfig { activation: Activation::Silu, gated: true },
+            logit_soft_cap: None,
             tied_embeddings: self.tied_embeddings,
         }
     }

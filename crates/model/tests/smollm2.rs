@@ -49,8 +49,9 @@ fn configuration_is_the_models() {
     let config = ModelConfig::from_gguf(&gguf).unwrap();
     assert_eq!((config.layers, config.width, config.ffn, config.vocab), (30, 576, 1536, 49_152));
     assert_eq!((config.heads, config.kv_heads, config.head_dim), (9, 3, 64));
-    assert_eq!((config.context, config.norm_eps), (8192, 1e-5));
-    assert_eq!((config.rope.base, config.rope.dims, config.rope.interleaved), (1e5, 64, true));
+    assert_eq!((config.context, config.norm.epsilon), (8192, 1e-5));
+    let rope = &config.attention.ropes[0];
+    assert_eq!((rope.base, rope.dims, rope.interleaved), (1e5, 64, true));
     assert!(config.tied_embeddings);
     assert_eq!(gguf.tensor("token_embd.weight").unwrap().quant, Quant::Q8_0);
     assert_eq!(gguf.tensor("blk.0.ffn_down.weight").unwrap().shape, [576, 1536]);
