@@ -4,6 +4,8 @@
 mod chat;
 mod checkpoint;
 mod config;
+mod files;
+mod sites;
 mod tiny;
 mod tokenizer;
 mod weights;
@@ -14,6 +16,8 @@ pub use config::{
     Activation, AttentionConfig, LayerAttention, MlpConfig, ModelConfig, ModelError, NormConfig, NormKind, RopeConfig,
     RopeFactors, SUPPORTED_ARCHITECTURES,
 };
+pub use files::{ModelFiles, ModelFilesError};
+pub use sites::is_over_keys;
 pub use tiller_sites::{CatalogueEntry, InvalidModelRef, ModelRef, catalogue};
 pub use tiny::TinyLlama;
 pub use tokenizer::{StreamDecoder, Tokenizer, TokenizerError};

@@ -13,11 +13,14 @@ pub struct Sampling {
     pub top_k: u32,
     /// Only the most probable tokens that together reach this probability are drawn; 1 means no limit.
     pub top_p: f32,
+    /// Divides positive logits of the tokens that the text already has, and multiplies negative ones (Keskar et al.
+    /// 2019, "CTRL"); 1 leaves them alone.
+    pub repetition_penalty: f32,
     pub seed: u32,
 }
 
 impl Sampling {
-    pub const GREEDY: Sampling = Sampling { temperature: 0.0, top_k: 0, top_p: 1.0, seed: 0 };
+    pub const GREEDY: Sampling = Sampling { temperature: 0.0, top_k: 0, top_p: 1.0, repetition_penalty: 1.0, seed: 0 };
 
     /// The same settings with every number brought into its range; what cannot be a number becomes the default.
     pub fn clamped(self) -> Sampling {
@@ -25,6 +28,7 @@ impl Sampling {
         Sampling {
             temperature: or(self.temperature, 0.0).clamp(0.0, 10.0),
             top_p: or(self.top_p, 1.0).clamp(0.0, 1.0),
+            repetition_penalty: or(self.repetition_penalty, 1.0).clamp(0.1, 10.0),
             ..self
         }
     }
@@ -32,6 +36,6 @@ impl Sampling {
 
 impl Default for Sampling {
     fn default() -> Sampling {
-        Sampling { temperature: 0.7, top_k: 0, top_p: 0.95, seed: 7 }
+        Sampling { temperature: 0.7, top_k: 0, top_p: 0.95, repetition_penalty: 1.0, seed: 7 }
     }
 }
