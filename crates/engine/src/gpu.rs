@@ -43,6 +43,8 @@ impl GpuAttention {
             kv_heads: config.kv_heads,
             head_dim: config.head_dim,
             scale: geometry.scale(),
+            soft_cap: None,
+            window: None,
         };
         let rope = Rope {
             interleaved: geometry.interleaved,
@@ -80,7 +82,7 @@ impl Pass for GpuPass<'_> {
         w: &[Matrix],
         bias: Option<&Vector>,
     ) -> Result<Act, EngineError> {
-        Ok(self.recorder.linear(x, w, bias, norm.map(|norm| (&norm.gain, norm.epsilon))))
+        Ok(self.recorder.linear(x, w, bias, norm.map(|norm| (&norm.gain, norm.epsilon).into())))
     }
 
     fn linear_add(&mut self, x: &Act, w: &Matrix, bias: Option<&Vector>, into: Act) -> Result<Act, EngineError> {

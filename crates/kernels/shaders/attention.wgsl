@@ -7,6 +7,8 @@ struct Dims {
     q_stride: u32,
     y_stride: u32,
     scale: f32,
+    soft_cap: f32,
+    window: u32,
 }
 
 @group(0) @binding(0) var<uniform> current: Step;
@@ -34,7 +36,7 @@ fn main(
         return;
     }
     let row = rows[group.y];
-    let count = row.position + 1u;
+    let end = row.position + 1u;
     let width = dims.kv_heads * dims.head_dim;
     let base = row.kv_start * width + head / (dims.heads / dims.kv_heads) * dims.head_dim;
     for (var d = thread; d < dims.head_dim; d += 64u) {
@@ -45,8 +47,8 @@ fn main(
     var total = 0.0;
     // Dimensions thread, thread + 64, thread + 128, thread + 192 of the output.
     var sum = vec4f(0.0);
-    for (var first = 0u; first < count; first += 64u) {
-        let here = min(count - first, 64u);
+    for (var first = first_seen(row.position, dims.window); first < end; first += 64u) {
+        let here = min(end - first, 64u);
         var score = LOWEST;
         if thread < here {
             let at = base + (first + thread) * width;
@@ -54,6 +56,7 @@ fn main(
             for (var d = 0u; d < dims.head_dim; d++) {
                 score += query[d] * keys[at + d];
             }
+            score = capped(score, dims.soft_cap);
         }
         scores[thread] = score;
         workgroupBarrier();

@@ -1,10 +1,13 @@
-// y[r] = table[token of row r], for the tokens that this part of the table holds.
+// y[r] = scale * table[token of row r], or y[r] += table[position of row r], for the rows that this part of the table
+// holds.
 struct Dims {
     cols: u32,
-    first_token: u32,
-    tokens_here: u32,
-    tokens: u32,
+    first_row: u32,
+    rows_here: u32,
+    rows: u32,
     y_stride: u32,
+    by_position: u32,
+    scale: f32,
 }
 
 @group(0) @binding(0) var<uniform> current: Step;
@@ -27,17 +30,23 @@ fn main(
     if row >= current.rows || chunk * 8u >= dims.cols {
         return;
     }
-    var token = rows[row].token;
-    if (token & LANE_BIT) != 0u {
-        token = lane_tokens[token & ~LANE_BIT];
+    let by_position = dims.by_position == 1u;
+    var index = select(rows[row].token, rows[row].position, by_position);
+    if !by_position && (index & LANE_BIT) != 0u {
+        index = lane_tokens[index & ~LANE_BIT];
     }
-    token = min(token, dims.tokens - 1u);
-    if token < dims.first_token || token - dims.first_token >= dims.tokens_here {
+    index = min(index, dims.rows - 1u);
+    if index < dims.first_row || index - dims.first_row >= dims.rows_here {
         return;
     }
-    let octet = weight_octet(token - dims.first_token, chunk, dims.cols);
+    let octet = weight_octet(index - dims.first_row, chunk, dims.cols);
     let at = row * dims.y_stride + chunk * 8u;
     for (var i = 0u; i < min(8u, dims.cols - chunk * 8u); i++) {
-        y[at + i] = select(octet.hi[i % 4u], octet.lo[i % 4u], i < 4u);
+        let value = select(octet.hi[i % 4u], octet.lo[i % 4u], i < 4u);
+        if by_position {
+            y[at + i] += value;
+        } else {
+            y[at + i] = dims.scale * value;
+        }
     }
 }

@@ -1,7 +1,8 @@
 // y[r, y_first + o] = W[o] . x[r]: sixteen outputs a workgroup, for as many rows as `linear_text.rs` writes into the
 // marked places. Sixteen threads share the columns of four outputs; weights are decoded once for all rows and go
-// straight from their buffer into the sums. A row's RMS norm may be folded in: its gain multiplies x, its factor
-// multiplies the sum, and the squares are summed beside the products.
+// straight from their buffer into the sums. A row's norm may be folded in. Of an RMS norm the gain multiplies x, the
+// factor multiplies the sum, and the squares are summed beside the products; a layer norm's mean and factor are known
+// before (`row_moments.wgsl`).
 struct Dims {
     cols: u32,
     outputs: u32,
@@ -10,6 +11,7 @@ struct Dims {
     y_first: u32,
     over_picks: u32,
     normed: u32,
+    norm_biased: u32,
     biased: u32,
     added: u32,
     epsilon: f32,
@@ -20,7 +22,8 @@ struct Dims {
 @group(0) @binding(2) var<storage, read> x: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 @group(0) @binding(4) var<storage, read> gain: array<vec4f>;
-@group(0) @binding(5) var<storage, read> bias: array<f32>;
+@group(0) @binding(5) var<storage, read> norm_bias: array<vec4f>;
+@group(0) @binding(6) var<storage, read> bias: array<f32>;
 @group(0) @binding(8) var<storage, read> quants: array<u32>;
 
 // [row of four][slot of four][thread of sixteen], a component for each of a slot's four outputs
@@ -71,7 +74,7 @@ fn finish(total: u32, first_row: u32, first_output: u32, thread: u32, a: vec4f, 
         for (var i = 0u; i < 16u; i++) {
             sum += products[start + i][(thread % 16u) / 4u];
         }
-        if dims.normed == 1u {
+        if FACTOR_AFTER && dims.normed == 1u {
             var square = 0.0;
             for (var i = 0u; i < 16u; i++) {
                 square += squares[i][slot_row];
@@ -105,10 +108,12 @@ fn main(
     // Rows that the step does not have read the last one it has, and are not stored.
     let last = total - 1u;
     var square = vec4f(0.0);
+    //@ the moments of the rows
     //@ a sum for each row
     for (var chunk = thread % 16u; chunk * 8u < dims.cols; chunk += 16u) {
         let w = weight_block(output + thread / 16u, chunk);
         let g = gain_octet(chunk);
+        //@ the bias of the norm
         //@ the products of each row
     }
     if thread < 16u {

@@ -3,22 +3,33 @@
 
 use tiller_formats::Quant;
 
-use crate::linear_text::{ROW_BLOCKS, linear_text};
+use crate::linear_text::{NORMED_ROWS, ROW_BLOCKS, linear_text};
 use crate::packing::{Packing, Scales};
 
 /// A compute shader. Those that read weights exist once for each format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kernel {
     Embed(Quant),
-    /// Multiplies by a matrix; a workgroup takes this many rows.
+    /// Multiplies by a matrix, after an RMS norm where there is one; a workgroup takes this many rows.
     Linear(Quant, u32),
-    RmsNorm,
+    /// The same after a layer norm.
+    LinearOfLayerNorm(Quant, u32),
+    HeadResults(Quant),
+    Norm,
+    NormScale,
+    DivideByScale,
+    AffineColumns,
     RopeAppend,
     Attention,
-    Swiglu,
+    AttentionScores,
+    AttentionSoftmax,
+    AttentionMix,
+    SumHeads,
+    Gated,
+    Activate,
+    SoftCap,
     Add,
     AddVector,
-    ScaleColumns,
     CopyRows,
     Sample,
     Alternatives,
@@ -31,14 +42,22 @@ macro_rules! shader {
 }
 
 impl Kernel {
-    const WITHOUT_WEIGHTS: [Kernel; 10] = [
-        Kernel::RmsNorm,
+    const WITHOUT_WEIGHTS: [Kernel; 18] = [
+        Kernel::Norm,
+        Kernel::NormScale,
+        Kernel::DivideByScale,
+        Kernel::AffineColumns,
         Kernel::RopeAppend,
         Kernel::Attention,
-        Kernel::Swiglu,
+        Kernel::AttentionScores,
+        Kernel::AttentionSoftmax,
+        Kernel::AttentionMix,
+        Kernel::SumHeads,
+        Kernel::Gated,
+        Kernel::Activate,
+        Kernel::SoftCap,
         Kernel::Add,
         Kernel::AddVector,
-        Kernel::ScaleColumns,
         Kernel::CopyRows,
         Kernel::Sample,
         Kernel::Alternatives,
@@ -48,7 +67,9 @@ impl Kernel {
     pub fn all(quants: &[Quant]) -> impl Iterator<Item = Kernel> {
         let weights = quants.iter().flat_map(|&quant| {
             let linear = ROW_BLOCKS.into_iter().map(move |rows| Kernel::Linear(quant, rows));
-            std::iter::once(Kernel::Embed(quant)).chain(linear)
+            let folding = ROW_BLOCKS.into_iter().filter(|&rows| rows <= NORMED_ROWS);
+            let layer = folding.map(move |rows| Kernel::LinearOfLayerNorm(quant, rows));
+            [Kernel::Embed(quant), Kernel::HeadResults(quant)].into_iter().chain(linear).chain(layer)
         });
         weights.chain(Kernel::WITHOUT_WEIGHTS)
     }
@@ -56,8 +77,19 @@ impl Kernel {
     /// Rows (or picks) of a step that one workgroup takes.
     pub(crate) fn rows_a_workgroup(self) -> u32 {
         match self {
-            Kernel::Linear(_, rows) => rows,
+            Kernel::Linear(_, rows) | Kernel::LinearOfLayerNorm(_, rows) => rows,
             _ => 1,
+        }
+    }
+
+    /// The format of the weights that it reads.
+    fn quant(self) -> Option<Quant> {
+        match self {
+            Kernel::Embed(quant)
+            | Kernel::Linear(quant, _)
+            | Kernel::LinearOfLayerNorm(quant, _)
+            | Kernel::HeadResults(quant) => Some(quant),
+            _ => None,
         }
     }
 
@@ -65,20 +97,31 @@ impl Kernel {
     pub fn source(self) -> String {
         let (own, parts): (&str, &[&str]) = match self {
             Kernel::Embed(_) => (shader!("embed"), &[]),
-            Kernel::Linear(..) => (shader!("linear"), &[]),
-            Kernel::RmsNorm => (shader!("rms_norm"), &[]),
+            Kernel::Linear(..) | Kernel::LinearOfLayerNorm(..) => (shader!("linear"), &[]),
+            Kernel::HeadResults(_) => (shader!("head_results"), &[]),
+            Kernel::Norm => (shader!("norm"), &[shader!("moments")]),
+            Kernel::NormScale => (shader!("norm_scale"), &[shader!("moments")]),
+            Kernel::DivideByScale => (shader!("divide_by_scale"), &[shader!("moments")]),
+            Kernel::AffineColumns => (shader!("affine_columns"), &[]),
             Kernel::RopeAppend => (shader!("rope_append"), &[shader!("sincos")]),
-            Kernel::Attention => (shader!("attention"), &[]),
-            Kernel::Swiglu => (shader!("swiglu"), &[]),
+            Kernel::Attention => (shader!("attention"), &[shader!("seen"), shader!("tanh"), shader!("capped")]),
+            Kernel::AttentionScores => {
+                (shader!("attention_scores"), &[shader!("seen"), shader!("tanh"), shader!("capped")])
+            }
+            Kernel::AttentionSoftmax => (shader!("attention_softmax"), &[shader!("seen")]),
+            Kernel::AttentionMix => (shader!("attention_mix"), &[shader!("seen")]),
+            Kernel::SumHeads => (shader!("sum_heads"), &[]),
+            Kernel::Gated => (shader!("gated"), &[shader!("activations")]),
+            Kernel::Activate => (shader!("activate"), &[shader!("activations")]),
+            Kernel::SoftCap => (shader!("soft_cap"), &[shader!("tanh")]),
             Kernel::Add => (shader!("add"), &[]),
             Kernel::AddVector => (shader!("add_vector"), &[]),
-            Kernel::ScaleColumns => (shader!("scale_columns"), &[]),
             Kernel::CopyRows => (shader!("copy_rows"), &[]),
             Kernel::Sample => (shader!("sample"), &[shader!("logit_order"), shader!("noise")]),
             Kernel::Alternatives => (shader!("alternatives"), &[shader!("logit_order")]),
         };
         let mut source = String::from(shader!("step"));
-        if let Kernel::Embed(quant) | Kernel::Linear(quant, _) = self {
+        if let Some(quant) = self.quant() {
             source.push_str(shader!("octet"));
             // Only rows of floats may end within eight columns.
             let any_width = quant.block().0 == 1;
@@ -89,7 +132,10 @@ impl Kernel {
             source.push_str(part);
         }
         match self {
-            Kernel::Linear(_, rows) => source.push_str(&linear_text(own, rows)),
+            Kernel::Linear(_, rows) => source.push_str(&linear_text(own, rows, None)),
+            Kernel::LinearOfLayerNorm(_, rows) => {
+                source.push_str(&linear_text(own, rows, Some(shader!("row_moments"))));
+            }
             _ => source.push_str(own),
         }
         source

@@ -16,7 +16,7 @@ pub struct KvCache {
 }
 
 /// Two buffers a layer, so that each stays within what a device binds at once.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct KeysAndValues {
     pub keys: Arc<Memory>,
     pub values: Arc<Memory>,

@@ -34,7 +34,7 @@ pub use kv_cache::KvCache;
 pub use matrix::Matrix;
 pub use plan::{Plan, PlanStats, Want};
 pub use readback::{StepOutput, Ticket};
-pub use recorder::{Heads, Recorder, Rope, TapId};
+pub use recorder::{Activation, Heads, Norm, NormKind, Recorder, Rope, Rotation, TapId};
 pub use sample_reference::draw;
 pub use step::{ALTERNATIVES, Draw, Drawn, EDIT_SLOTS, LANE_BIT, LANES, Pick, Row, Step, TapRows};
 pub use tiller_formats::Quant;

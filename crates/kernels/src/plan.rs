@@ -39,6 +39,8 @@ pub(crate) struct Bounds {
     /// Tokens of the embedding.
     pub tokens: u32,
     pub kv_rows: u32,
+    /// Positions within a sequence: rows of a table of positions, columns of attention scores.
+    pub positions: u32,
     /// Alternatives recorded with a drawn token.
     pub alternatives: u32,
 }
@@ -225,7 +227,7 @@ impl Plan {
     }
 
     fn check(&self, step: &Step) -> Result<(), GpuError> {
-        let Bounds { rows, picks, tokens, kv_rows, .. } = self.bounds;
+        let Bounds { rows, picks, tokens, kv_rows, positions, .. } = self.bounds;
         let refuse = |what: String| Err(GpuError::Validation(what));
         if step.rows.len() > rows as usize || step.picks.len() > picks as usize {
             let (n, m) = (step.rows.len(), step.picks.len());
@@ -238,6 +240,9 @@ impl Plan {
             let limit = if row.token & LANE_BIT == 0 { tokens } else { LANES };
             if row.token & !LANE_BIT >= limit {
                 return refuse(format!("token {} of {limit}", row.token & !LANE_BIT));
+            }
+            if row.position >= positions {
+                return refuse(format!("position {} of {positions}", row.position));
             }
             if u64::from(row.kv_start) + u64::from(row.position) >= u64::from(kv_rows) {
                 return refuse(format!("position {} from {} of {kv_rows} in the cache", row.position, row.kv_start));

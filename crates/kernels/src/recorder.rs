@@ -1,40 +1,28 @@
 //! Recording a plan: each operation becomes one dispatch, or a few.
 
+mod attention;
+mod elementwise;
+mod head_results;
+mod linear;
+mod norms;
+mod scores;
+mod tokens;
+
 use std::sync::Arc;
+
+pub use attention::{Heads, Rope, Rotation};
+pub use elementwise::Activation;
+pub use norms::{Norm, NormKind};
 
 use crate::act::{Act, Arena, Over};
 use crate::error::GpuError;
 use crate::gpu::Gpu;
 use crate::grid::{Along, Grid};
 use crate::kernel::Kernel;
-use crate::kv_cache::KvCache;
-use crate::linear_text::{NORMED_ROWS, ROW_BLOCKS};
-use crate::matrix::Matrix;
 use crate::memory::Memory;
 use crate::plan::{Bounds, Plan, Tapped};
 use crate::step::{ALTERNATIVES, EDIT_SLOTS, LANES, TapRows};
 use crate::vector::Vector;
-
-/// The heads of an attention layer. `heads` is a multiple of `kv_heads`; `scale` multiplies the scores.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Heads {
-    pub heads: u32,
-    pub kv_heads: u32,
-    /// At most 256.
-    pub head_dim: u32,
-    pub scale: f32,
-}
-
-/// Rotary position embedding of queries and keys.
-#[derive(Clone, Debug)]
-pub struct Rope {
-    /// Pairs are neighbours (2i, 2i + 1), as in GGUF's Llama layout; else (i, i + dims / 2).
-    pub interleaved: bool,
-    /// Rotated dimensions of a head, even; those beyond stay as they are.
-    pub dims: u32,
-    /// `dims / 2` numbers, radians a position.
-    pub inverse_frequencies: Vector,
-}
 
 /// Names a tap of a plan: its index in [`StepOutput::taps`](crate::StepOutput).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,6 +36,12 @@ pub(crate) enum Bound {
     Picks,
     LaneTokens,
     Unused,
+}
+
+impl Bound {
+    fn optional(vector: Option<&Vector>) -> Bound {
+        vector.map_or(Bound::Unused, |vector| Bound::Memory(vector.memory()))
+    }
 }
 
 /// A recorded dispatch. `kernels` do the same for more and more rows a workgroup; a step takes the one that suits its
@@ -95,219 +89,12 @@ impl Recorder {
                 picks: row_capacity.min(LANES),
                 tokens: u32::MAX,
                 kv_rows: u32::MAX,
+                positions: u32::MAX,
                 alternatives: 0,
             },
             weight_bytes: 0,
             fault,
         }
-    }
-
-    /// The rows of `table` that the step's tokens name: `[rows, cols]`.
-    pub fn embed(&mut self, table: &Matrix) -> Act {
-        let y = self.act(Over::Rows, table.cols());
-        self.bounds.tokens = self.bounds.tokens.min(table.rows());
-        self.weight_bytes += table.bytes() / u64::from(table.rows());
-        for shard in table.shards() {
-            let mut bound = vec![Bound::Rows, Bound::LaneTokens, self.bind(&y), Bound::Memory(shard.quants.clone())];
-            bound.extend(shard.scales.clone().map(Bound::Memory));
-            self.recorded.push(Recorded {
-                kernels: vec![Kernel::Embed(table.quant())],
-                dims: vec![table.cols(), shard.first_row, shard.rows, table.rows(), y.stride()],
-                bound,
-                grid: Grid { across: table.cols().div_ceil(8 * 64), along: Along::Rows },
-            });
-        }
-        y
-    }
-
-    /// `gain * x / sqrt(mean(x^2) + eps)` of each row (Zhang and Sennrich 2019).
-    pub fn rms_norm(&mut self, x: &Act, gain: &Vector, eps: f32) -> Act {
-        self.expect(gain.len() == x.width() as usize, || format!("a norm of {} on width {}", gain.len(), x.width()));
-        let y = self.act(x.over, x.width());
-        self.recorded.push(Recorded {
-            kernels: vec![Kernel::RmsNorm],
-            dims: vec![x.width(), x.stride(), over_picks(x), eps.to_bits()],
-            bound: vec![self.bind(x), Bound::Memory(gain.memory()), self.bind(&y)],
-            grid: Grid { across: 1, along: along(x) },
-        });
-        y
-    }
-
-    /// `W x (+ bias)` of each row, the outputs of several matrices side by side. `norm` is an RMS norm (gain, epsilon)
-    /// of x before: part of the kernel for few rows, a dispatch of its own for many.
-    pub fn linear(&mut self, x: &Act, w: &[Matrix], bias: Option<&Vector>, norm: Option<(&Vector, f32)>) -> Act {
-        let outputs = w.iter().map(Matrix::rows).sum();
-        let y = self.act(x.over, outputs);
-        if let (Some((gain, eps)), false) = (norm, self.folds_norm(x)) {
-            let normed = self.rms_norm(x, gain, eps);
-            self.multiply(&normed, w, bias, None, &y, false);
-        } else {
-            self.multiply(x, w, bias, norm, &y, false);
-        }
-        y
-    }
-
-    /// `into + W x (+ bias)`, in place.
-    pub fn linear_add(&mut self, x: &Act, w: &Matrix, bias: Option<&Vector>, into: Act) -> Act {
-        self.expect(into.over == x.over && into.width() == w.rows(), || {
-            format!("{} outputs added to width {}", w.rows(), into.width())
-        });
-        self.multiply(x, std::slice::from_ref(w), bias, None, &into, true);
-        into
-    }
-
-    /// A folded norm sums the squares of x again in every workgroup: for many rows, a dispatch of its own is cheaper.
-    fn folds_norm(&self, x: &Act) -> bool {
-        x.over == Over::Picks || self.row_capacity <= NORMED_ROWS
-    }
-
-    /// Blocks of rows for products with x: up to the first that holds all it can have.
-    fn row_blocks(&self, x: &Act) -> impl Iterator<Item = u32> {
-        let largest = if self.folds_norm(x) { NORMED_ROWS } else { u32::MAX };
-        let enough = ROW_BLOCKS.into_iter().find(|&rows| rows >= self.capacity(x.over)).unwrap_or(u32::MAX);
-        ROW_BLOCKS.into_iter().filter(move |&rows| rows <= enough && rows <= largest)
-    }
-
-    fn multiply(
-        &mut self,
-        x: &Act,
-        matrices: &[Matrix],
-        bias: Option<&Vector>,
-        norm: Option<(&Vector, f32)>,
-        y: &Act,
-        add: bool,
-    ) {
-        if let Some((gain, _)) = norm {
-            self.expect(gain.len() == x.width() as usize, || {
-                format!("a norm of {} on width {}", gain.len(), x.width())
-            });
-        }
-        if let Some(bias) = bias {
-            self.expect(bias.len() == y.width() as usize, || {
-                format!("a bias of {} on {} outputs", bias.len(), y.width())
-            });
-        }
-        let mut first_output = 0;
-        for matrix in matrices {
-            self.expect(matrix.cols() == x.width(), || format!("{} inputs given width {}", matrix.cols(), x.width()));
-            self.weight_bytes += matrix.bytes();
-            for shard in matrix.shards() {
-                let y_first = first_output + shard.first_row;
-                let dims = vec![
-                    matrix.cols(),
-                    shard.rows,
-                    x.stride(),
-                    y.stride(),
-                    y_first,
-                    over_picks(x),
-                    u32::from(norm.is_some()),
-                    u32::from(bias.is_some()),
-                    u32::from(add),
-                    norm.map_or(0, |(_, eps)| eps.to_bits()),
-                ];
-                let vector = |vector: Option<&Vector>| vector.map_or(Bound::Unused, |v| Bound::Memory(v.memory()));
-                let mut bound = vec![self.bind(x), self.bind(y), vector(norm.map(|(gain, _)| gain))];
-                bound.extend([vector(bias), Bound::Memory(shard.quants.clone())]);
-                bound.extend(shard.scales.clone().map(Bound::Memory));
-                let kernels = self.row_blocks(x).map(|rows| Kernel::Linear(matrix.quant(), rows)).collect();
-                let grid = Grid { across: shard.rows.div_ceil(16), along: along(x) };
-                self.recorded.push(Recorded { kernels, dims, bound, grid });
-            }
-            first_output += matrix.rows();
-        }
-    }
-
-    /// Rotates the queries of `qkv` (`[rows, (heads + 2 kv_heads) * head_dim]`: queries, keys, values) in place, and
-    /// appends rotated keys and values to the cache. In what is returned, the first `heads * head_dim` columns are the
-    /// queries that [`Recorder::attention`] wants.
-    pub fn rope_append(&mut self, qkv: Act, rope: &Rope, kv: &KvCache, layer: u32, heads: &Heads) -> Act {
-        let Heads { heads, kv_heads, head_dim, .. } = *heads;
-        let all_heads = heads + 2 * kv_heads;
-        let fits = qkv.over == Over::Rows && qkv.width() == all_heads * head_dim && kv.width() == kv_heads * head_dim;
-        self.expect(fits && head_dim > 0, || {
-            format!("{all_heads} heads of {head_dim} in width {} and a cache of {}", qkv.width(), kv.width())
-        });
-        let dims = rope.dims;
-        let pairs = rope.inverse_frequencies.len();
-        self.expect(dims <= head_dim && dims as usize == 2 * pairs, || {
-            format!("{dims} rotated dimensions with {pairs} frequencies in heads of {head_dim}")
-        });
-        self.bounds.kv_rows = self.bounds.kv_rows.min(kv.rows());
-        let Some(cache) = kv.layer(layer) else {
-            self.fail(format!("the cache has no layer {layer}"));
-            return qkv;
-        };
-        let units = all_heads * (head_dim - (dims / 2).min(head_dim));
-        self.recorded.push(Recorded {
-            kernels: vec![Kernel::RopeAppend],
-            dims: vec![heads, kv_heads, head_dim, dims, u32::from(rope.interleaved), qkv.stride()],
-            bound: vec![
-                Bound::Rows,
-                Bound::Memory(rope.inverse_frequencies.memory()),
-                self.bind(&qkv),
-                Bound::Memory(cache.keys.clone()),
-                Bound::Memory(cache.values.clone()),
-            ],
-            grid: Grid { across: units.div_ceil(64), along: Along::Rows },
-        });
-        qkv
-    }
-
-    /// Causal attention of each row over its own sequence; the queries are the first `heads * head_dim` columns of `q`.
-    /// Returns `[rows, heads * head_dim]`.
-    pub fn attention(&mut self, q: &Act, kv: &KvCache, layer: u32, heads: &Heads) -> Act {
-        let Heads { heads, kv_heads, head_dim, scale } = *heads;
-        let y = self.act(Over::Rows, heads * head_dim);
-        let grouped = kv_heads > 0 && heads % kv_heads == 0 && (1..=256).contains(&head_dim);
-        let fits = q.over == Over::Rows && q.width() >= heads * head_dim && kv.width() == kv_heads * head_dim;
-        self.expect(grouped && fits, || {
-            format!("{heads} heads on {kv_heads} of {head_dim} with width {} and a cache of {}", q.width(), kv.width())
-        });
-        self.bounds.kv_rows = self.bounds.kv_rows.min(kv.rows());
-        let Some(cache) = kv.layer(layer) else {
-            self.fail(format!("the cache has no layer {layer}"));
-            return y;
-        };
-        self.recorded.push(Recorded {
-            kernels: vec![Kernel::Attention],
-            dims: vec![heads, kv_heads, head_dim, q.stride(), y.stride(), scale.to_bits()],
-            bound: vec![
-                Bound::Rows,
-                self.bind(q),
-                Bound::Memory(cache.keys.clone()),
-                Bound::Memory(cache.values.clone()),
-                self.bind(&y),
-            ],
-            grid: Grid { across: heads, along: Along::Rows },
-        });
-        y
-    }
-
-    /// `silu(gate) * up`, where each row of `gate_up` is gate and up side by side: half the width comes out.
-    pub fn swiglu(&mut self, gate_up: &Act) -> Act {
-        self.expect(gate_up.width().is_multiple_of(2), || format!("gate and up in an odd width {}", gate_up.width()));
-        let y = self.act(gate_up.over, gate_up.width() / 2);
-        self.recorded.push(Recorded {
-            kernels: vec![Kernel::Swiglu],
-            dims: vec![y.width(), gate_up.stride(), y.stride(), over_picks(&y)],
-            bound: vec![self.bind(gate_up), self.bind(&y)],
-            grid: by_element(&y),
-        });
-        y
-    }
-
-    /// `into + a`, in place.
-    pub fn add(&mut self, a: &Act, into: Act) -> Act {
-        self.expect(a.over == into.over && a.width() == into.width(), || {
-            format!("width {} added to width {}", a.width(), into.width())
-        });
-        self.recorded.push(Recorded {
-            kernels: vec![Kernel::Add],
-            dims: vec![into.width(), into.stride(), over_picks(&into)],
-            bound: vec![self.bind(a), self.bind(&into)],
-            grid: by_element(&into),
-        });
-        into
     }
 
     /// Adds `vector`, times the step's coefficient for `edit_slot`, to the rows whose [`Row::edits`](crate::Row) has
@@ -324,25 +111,18 @@ impl Recorder {
         x
     }
 
-    /// Column `c` of x times `factors[c]`, in place.
-    pub fn scale_columns(&mut self, x: Act, factors: &Vector) -> Act {
-        self.expect(factors.len() == x.width() as usize, || {
-            format!("{} factors for width {}", factors.len(), x.width())
-        });
-        self.recorded.push(Recorded {
-            kernels: vec![Kernel::ScaleColumns],
-            dims: vec![x.width(), x.stride(), over_picks(&x)],
-            bound: vec![Bound::Memory(factors.memory()), self.bind(&x)],
-            grid: by_element(&x),
-        });
-        x
-    }
-
     /// The rows that the picks name, in their order: `[picks, width]`.
     pub fn pick_rows(&mut self, x: &Act) -> Act {
         self.expect(x.over == Over::Rows, || "rows picked twice".to_owned());
         let y = self.act(Over::Picks, x.width());
         self.copy_rows(x, self.bind(&y), y.stride(), Over::Picks);
+        y
+    }
+
+    /// x as it is at this point, whatever is done to it in place afterwards.
+    pub fn copy(&mut self, x: &Act) -> Act {
+        let y = self.act(x.over, x.width());
+        self.copy_rows(x, self.bind(&y), y.stride(), x.over);
         y
     }
 

@@ -3,6 +3,7 @@
 mod attention;
 mod edits;
 mod elementwise;
+mod head_results;
 mod limits;
 mod norms;
 mod picks;
@@ -18,6 +19,7 @@ pub fn all() -> Vec<Case> {
         norms::cases(),
         picks::cases(),
         attention::cases(),
+        head_results::cases(),
         elementwise::cases(),
         edits::cases(),
         sampling::cases(),

@@ -1,6 +1,6 @@
 //! Picked rows go through the same operations as the rows of a step, in groups of their own number.
 
-use tiller_kernels::{Gpu, LANES, Pick};
+use tiller_kernels::{Activation, Gpu, LANES, Pick};
 
 use crate::numbers::{F32_SUMS, Numbers, agree};
 use crate::run::{FEW, MANY, floats, one_sequence, recorded, tapped, vector};
@@ -28,12 +28,12 @@ async fn all(gpu: Gpu, capacity: u32, counts: &[usize]) -> Outcome {
     let (g, w_up, w_down) = (vector(&gpu, &gain)?, floats(&gpu, &up, width)?, floats(&gpu, &down, hidden)?);
     let plan = recorded(&gpu, capacity, &x, width, |recorder, x| {
         let picked = recorder.pick_rows(&x);
-        let gate_up = recorder.linear(&picked, &[w_up], None, Some((&g, EPSILON)));
-        let gated = recorder.swiglu(&gate_up);
+        let gate_up = recorder.linear(&picked, &[w_up], None, Some((&g, EPSILON).into()));
+        let gated = recorder.gated(&gate_up, Activation::Silu);
         let again = recorder.pick_rows(&x);
         let sum = recorder.linear_add(&gated, &w_down, None, again);
         let sum = recorder.add(&picked, sum);
-        recorder.rms_norm(&sum, &g, EPSILON)
+        recorder.norm(&sum, (&g, EPSILON).into())
     })?;
     for &count in counts {
         let order: Vec<usize> = (0..count).map(|pick| (pick * 7 + 3) % rows).collect();

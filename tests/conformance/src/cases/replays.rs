@@ -101,7 +101,7 @@ async fn unfit(gpu: Gpu) -> Outcome {
             "a norm of another width",
             Box::new(|recorder| {
                 let x = recorder.embed(&table);
-                recorder.rms_norm(&x, &long, 1e-5);
+                recorder.norm(&x, (&long, 1e-5).into());
             }),
         ),
         (

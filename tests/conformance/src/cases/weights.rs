@@ -11,6 +11,7 @@ pub fn cases() -> Vec<Case> {
     let each = |quant: Quant| {
         [
             Case::new(format!("embed {quant:?}"), move |gpu| embed(gpu, quant)),
+            Case::new(format!("positions {quant:?}"), move |gpu| positions(gpu, quant)),
             Case::new(format!("linear {quant:?}, few rows"), move |gpu| products(gpu, quant, FEW, &[1, 2, 3, 4])),
             Case::new(format!("linear {quant:?}, many rows"), move |gpu| {
                 products(gpu, quant, MANY, &[1, 5, 11, 33, 63, 65])
@@ -47,6 +48,43 @@ async fn embed(gpu: Gpu, quant: Quant) -> Outcome {
             let wanted: Vec<f32> = weights.values[..count * cols].chunks(cols).rev().flatten().copied().collect();
             if let Some(at) = (0..wanted.len()).find(|&at| got[at] != wanted[at]) {
                 return Err(format!("{cols} columns: number {at} is {} instead of {}", got[at], wanted[at]));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// tokens * scale + positions, the table of positions in parts.
+async fn positions(gpu: Gpu, quant: Quant) -> Outcome {
+    let mut numbers = Numbers::new(28);
+    for &cols in widths(quant) {
+        let count = 65;
+        let tokens = numbers.vector(count * cols);
+        let weights = random(quant, count, cols, &mut numbers)?;
+        let whole_row = (weights.bytes.len() / count) as u64;
+        gpu.limit_bindings(20 * whole_row.max(64));
+        let table = matrix(&gpu, quant, &weights, cols);
+        gpu.limit_bindings(u64::MAX);
+        let (table, embedding) = (table?, floats(&gpu, &tokens, cols)?);
+        for (capacity, rows) in [(FEW, 3), (MANY, 65)] {
+            let mut recorder = tiller_kernels::Recorder::new(&gpu, capacity);
+            let x = recorder.embed_scaled(&embedding, 3.5);
+            let y = recorder.add_positions(x, &table);
+            recorder.tap(&y, tiller_kernels::TapRows::All);
+            drop(y);
+            let plan = recorder.finish().map_err(said)?;
+            let mut step = one_sequence(rows);
+            step.iter_mut().for_each(|row| row.position = 64 - row.position);
+            let got = tapped(&plan, &step, &[], &[]).await?;
+            let wanted: Vec<f64> = (0..rows * cols)
+                .map(|at| 3.5 * f64::from(tokens[at]) + f64::from(weights.values[(64 - at / cols) * cols + at % cols]))
+                .collect();
+            let scale = twin::wide(&tokens[..rows * cols]);
+            agree_on_scale(&got, &wanted, &scale, cols, F32_SUMS)
+                .map_err(|what| format!("{cols} columns, {rows} rows: {what}"))?;
+            step[0].position = 65;
+            if tapped(&plan, &step, &[], &[]).await.is_ok() {
+                return Err("a position beyond the table: accepted".to_owned());
             }
         }
     }

@@ -1,9 +1,9 @@
-// y[r, c] = silu(x[r, c]) * x[r, width + c] (Shazeer 2020).
+// y[r, c] = activation(x[r, c]).
 struct Dims {
     width: u32,
-    x_stride: u32,
-    y_stride: u32,
+    stride: u32,
     over_picks: u32,
+    activation: u32,
 }
 
 @group(0) @binding(0) var<uniform> current: Step;
@@ -21,8 +21,5 @@ fn main(
     if group.y >= select(current.rows, current.picks, dims.over_picks == 1u) || column >= dims.width {
         return;
     }
-    let gate = x[group.y * dims.x_stride + column];
-    let up = x[group.y * dims.x_stride + dims.width + column];
-    // Beyond 80 the result is 0 in f32, and the exponential would overflow.
-    y[group.y * dims.y_stride + column] = gate / (1.0 + exp(min(-gate, 80.0))) * up;
+    y[group.y * dims.stride + column] = activated(x[group.y * dims.stride + column], dims.activation);
 }

@@ -1,14 +1,16 @@
-// x[r, c] *= factors[c].
+// x[r, c] = x[r, c] * gain[c] (+ bias[c]).
 struct Dims {
     width: u32,
     stride: u32,
     over_picks: u32,
+    biased: u32,
 }
 
 @group(0) @binding(0) var<uniform> current: Step;
 @group(0) @binding(1) var<uniform> dims: Dims;
-@group(0) @binding(2) var<storage, read> factors: array<f32>;
-@group(0) @binding(3) var<storage, read_write> x: array<f32>;
+@group(0) @binding(2) var<storage, read> gain: array<f32>;
+@group(0) @binding(3) var<storage, read> bias: array<f32>;
+@group(0) @binding(4) var<storage, read_write> x: array<f32>;
 
 @compute @workgroup_size(64)
 fn main(
@@ -20,5 +22,9 @@ fn main(
     if group.y >= select(current.rows, current.picks, dims.over_picks == 1u) || column >= dims.width {
         return;
     }
-    x[group.y * dims.stride + column] *= factors[column];
+    var value = x[group.y * dims.stride + column] * gain[column];
+    if dims.biased == 1u {
+        value += bias[column];
+    }
+    x[group.y * dims.stride + column] = value;
 }
