@@ -191,6 +191,7 @@ impl Engine {
                     records: draws,
                     alternatives: shape.head == Head::Draw { alternatives: true },
                     taps: !shape.taps.is_empty(),
+                    ..Want::default()
                 };
                 let (plan, tapped) = recorded(gpu, weights, attention, plans, capacity, shape)?;
                 let ticket = plan.submit(step, want)?;

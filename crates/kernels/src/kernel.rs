@@ -17,11 +17,21 @@ pub enum Kernel {
     Attention,
     Swiglu,
     Add,
-    AddVector,
     ScaleColumns,
     CopyRows,
     Sample,
     Alternatives,
+    EditAdd,
+    EditSet,
+    EditScale,
+    EditDirections,
+    EditPatch,
+    Gate,
+    GateLatch,
+    GateTokens,
+    RememberTokens,
+    Penalise,
+    StoreRows,
 }
 
 macro_rules! shader {
@@ -31,17 +41,31 @@ macro_rules! shader {
 }
 
 impl Kernel {
-    const WITHOUT_WEIGHTS: [Kernel; 10] = [
+    const WITHOUT_WEIGHTS: [Kernel; 9] = [
         Kernel::RmsNorm,
         Kernel::RopeAppend,
         Kernel::Attention,
         Kernel::Swiglu,
         Kernel::Add,
-        Kernel::AddVector,
         Kernel::ScaleColumns,
         Kernel::CopyRows,
         Kernel::Sample,
         Kernel::Alternatives,
+    ];
+
+    /// Edits and their conditions, and what looks at activations and text.
+    const INTERVENTIONS: [Kernel; 11] = [
+        Kernel::EditAdd,
+        Kernel::EditSet,
+        Kernel::EditScale,
+        Kernel::EditDirections,
+        Kernel::EditPatch,
+        Kernel::Gate,
+        Kernel::GateLatch,
+        Kernel::GateTokens,
+        Kernel::RememberTokens,
+        Kernel::Penalise,
+        Kernel::StoreRows,
     ];
 
     /// Every kernel that weights of these formats can need.
@@ -50,7 +74,7 @@ impl Kernel {
             let linear = ROW_BLOCKS.into_iter().map(move |rows| Kernel::Linear(quant, rows));
             std::iter::once(Kernel::Embed(quant)).chain(linear)
         });
-        weights.chain(Kernel::WITHOUT_WEIGHTS)
+        weights.chain(Kernel::WITHOUT_WEIGHTS).chain(Kernel::INTERVENTIONS)
     }
 
     /// Rows (or picks) of a step that one workgroup takes.
@@ -71,11 +95,21 @@ impl Kernel {
             Kernel::Attention => (shader!("attention"), &[]),
             Kernel::Swiglu => (shader!("swiglu"), &[]),
             Kernel::Add => (shader!("add"), &[]),
-            Kernel::AddVector => (shader!("add_vector"), &[]),
             Kernel::ScaleColumns => (shader!("scale_columns"), &[]),
             Kernel::CopyRows => (shader!("copy_rows"), &[]),
             Kernel::Sample => (shader!("sample"), &[shader!("logit_order"), shader!("noise")]),
             Kernel::Alternatives => (shader!("alternatives"), &[shader!("logit_order")]),
+            Kernel::EditAdd => (shader!("edit_add"), &[shader!("edited"), shader!("edited_columns")]),
+            Kernel::EditSet => (shader!("edit_set"), &[shader!("edited"), shader!("edited_columns")]),
+            Kernel::EditScale => (shader!("edit_scale"), &[shader!("edited"), shader!("edited_columns")]),
+            Kernel::EditDirections => (shader!("edit_directions"), &[shader!("edited")]),
+            Kernel::EditPatch => (shader!("edit_patch"), &[shader!("edited")]),
+            Kernel::Gate => (shader!("gate"), &[]),
+            Kernel::GateLatch => (shader!("gate_latch"), &[]),
+            Kernel::GateTokens => (shader!("gate_tokens"), &[shader!("row_token")]),
+            Kernel::RememberTokens => (shader!("remember_tokens"), &[shader!("row_token")]),
+            Kernel::Penalise => (shader!("penalise"), &[]),
+            Kernel::StoreRows => (shader!("store_rows"), &[]),
         };
         let mut source = String::from(shader!("step"));
         if let Kernel::Embed(quant) | Kernel::Linear(quant, _) = self {

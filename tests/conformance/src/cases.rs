@@ -1,11 +1,17 @@
 //! The registry.
 
 mod attention;
+mod captures;
+mod conditions;
+mod edit_columns;
+mod edit_directions;
 mod edits;
 mod elementwise;
 mod limits;
 mod norms;
+mod penalty;
 mod picks;
+mod refusals;
 mod replays;
 mod sampling;
 mod weights;
@@ -20,6 +26,12 @@ pub fn all() -> Vec<Case> {
         attention::cases(),
         elementwise::cases(),
         edits::cases(),
+        edit_columns::cases(),
+        edit_directions::cases(),
+        conditions::cases(),
+        captures::cases(),
+        penalty::cases(),
+        refusals::cases(),
         sampling::cases(),
         replays::cases(),
         limits::cases(),
