@@ -1,4 +1,4 @@
-// y[r] = x[r], or x[row of pick r].
+// y[r] = x[r], or x[row of pick r]: `width` columns of x from `x_first` on.
 struct Dims {
     width: u32,
     x_stride: u32,
@@ -7,6 +7,7 @@ struct Dims {
     over_picks: u32,
     // x has a row for each row of the step, and the picks say which are wanted
     gather: u32,
+    x_first: u32,
 }
 
 @group(0) @binding(0) var<uniform> current: Step;
@@ -29,5 +30,5 @@ fn main(
     if dims.gather == 1u {
         row = picks[group.y].row;
     }
-    y[group.y * dims.y_stride + column] = x[row * dims.x_stride + column];
+    y[group.y * dims.y_stride + column] = x[row * dims.x_stride + dims.x_first + column];
 }

@@ -7,8 +7,9 @@ struct Step {
     share: u32,
     temperature: f32,
     seed: u32,
-    unused_0: u32,
-    unused_1: u32,
+    // where captures begin in the stores
+    store_row: u32,
+    unused: u32,
     coefficients: array<vec4f, 8>,
 }
 

@@ -29,10 +29,20 @@ pub enum Kernel {
     Activate,
     SoftCap,
     Add,
-    AddVector,
     CopyRows,
     Sample,
     Alternatives,
+    EditAdd,
+    EditSet,
+    EditScale,
+    EditDirections,
+    EditPatch,
+    Gate,
+    GateLatch,
+    GateTokens,
+    RememberTokens,
+    Penalise,
+    StoreRows,
 }
 
 macro_rules! shader {
@@ -42,7 +52,7 @@ macro_rules! shader {
 }
 
 impl Kernel {
-    const WITHOUT_WEIGHTS: [Kernel; 18] = [
+    const WITHOUT_WEIGHTS: [Kernel; 17] = [
         Kernel::Norm,
         Kernel::NormScale,
         Kernel::DivideByScale,
@@ -57,10 +67,24 @@ impl Kernel {
         Kernel::Activate,
         Kernel::SoftCap,
         Kernel::Add,
-        Kernel::AddVector,
         Kernel::CopyRows,
         Kernel::Sample,
         Kernel::Alternatives,
+    ];
+
+    /// Edits and their conditions, and what looks at activations and text.
+    const INTERVENTIONS: [Kernel; 11] = [
+        Kernel::EditAdd,
+        Kernel::EditSet,
+        Kernel::EditScale,
+        Kernel::EditDirections,
+        Kernel::EditPatch,
+        Kernel::Gate,
+        Kernel::GateLatch,
+        Kernel::GateTokens,
+        Kernel::RememberTokens,
+        Kernel::Penalise,
+        Kernel::StoreRows,
     ];
 
     /// Every kernel that weights of these formats can need.
@@ -71,7 +95,7 @@ impl Kernel {
             let layer = folding.map(move |rows| Kernel::LinearOfLayerNorm(quant, rows));
             [Kernel::Embed(quant), Kernel::HeadResults(quant)].into_iter().chain(linear).chain(layer)
         });
-        weights.chain(Kernel::WITHOUT_WEIGHTS)
+        weights.chain(Kernel::WITHOUT_WEIGHTS).chain(Kernel::INTERVENTIONS)
     }
 
     /// Rows (or picks) of a step that one workgroup takes.
@@ -115,10 +139,20 @@ impl Kernel {
             Kernel::Activate => (shader!("activate"), &[shader!("activations")]),
             Kernel::SoftCap => (shader!("soft_cap"), &[shader!("tanh")]),
             Kernel::Add => (shader!("add"), &[]),
-            Kernel::AddVector => (shader!("add_vector"), &[]),
             Kernel::CopyRows => (shader!("copy_rows"), &[]),
             Kernel::Sample => (shader!("sample"), &[shader!("logit_order"), shader!("noise")]),
             Kernel::Alternatives => (shader!("alternatives"), &[shader!("logit_order")]),
+            Kernel::EditAdd => (shader!("edit_add"), &[shader!("edited"), shader!("edited_columns")]),
+            Kernel::EditSet => (shader!("edit_set"), &[shader!("edited"), shader!("edited_columns")]),
+            Kernel::EditScale => (shader!("edit_scale"), &[shader!("edited"), shader!("edited_columns")]),
+            Kernel::EditDirections => (shader!("edit_directions"), &[shader!("edited")]),
+            Kernel::EditPatch => (shader!("edit_patch"), &[shader!("edited")]),
+            Kernel::Gate => (shader!("gate"), &[]),
+            Kernel::GateLatch => (shader!("gate_latch"), &[]),
+            Kernel::GateTokens => (shader!("gate_tokens"), &[shader!("row_token")]),
+            Kernel::RememberTokens => (shader!("remember_tokens"), &[shader!("row_token")]),
+            Kernel::Penalise => (shader!("penalise"), &[]),
+            Kernel::StoreRows => (shader!("store_rows"), &[]),
         };
         let mut source = String::from(shader!("step"));
         if let Some(quant) = self.quant() {

@@ -8,6 +8,7 @@
 
 mod act;
 mod adapter;
+mod condition;
 mod error;
 mod gpu;
 mod grid;
@@ -17,25 +18,38 @@ mod linear_text;
 mod matrix;
 mod memory;
 mod packing;
+mod patch;
 mod pipelines;
 mod plan;
 mod readback;
 mod recorder;
 mod sample_reference;
 mod step;
+mod store;
+mod text;
+mod token_set;
+mod unit_list;
 mod vector;
 
 pub use act::Act;
 pub use adapter::AdapterSummary;
+pub use condition::{Condition, Latch, Score};
 pub use error::GpuError;
 pub use gpu::Gpu;
 pub use kernel::Kernel;
 pub use kv_cache::KvCache;
 pub use matrix::Matrix;
+pub use patch::Patch;
 pub use plan::{Plan, PlanStats, Want};
 pub use readback::{StepOutput, Ticket};
-pub use recorder::{Activation, Heads, Norm, NormKind, Recorder, Rope, Rotation, TapId};
+pub use recorder::{
+    Activation, Columns, Coordinate, Gate, Heads, Norm, NormKind, Recorder, Rope, Rotation, TapId, When,
+};
 pub use sample_reference::draw;
 pub use step::{ALTERNATIVES, Draw, Drawn, EDIT_SLOTS, LANE_BIT, LANES, Pick, Row, Step, TapRows};
+pub use store::Store;
+pub use text::Text;
 pub use tiller_formats::Quant;
+pub use token_set::TokenSet;
+pub use unit_list::UnitList;
 pub use vector::Vector;

@@ -1,5 +1,6 @@
 //! A recorded step, ready to be replayed.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytemuck::{Pod, Zeroable};
@@ -27,7 +28,8 @@ struct Header {
     share: u32,
     temperature: f32,
     seed: u32,
-    unused: [u32; 2],
+    store_row: u32,
+    unused: u32,
     coefficients: [f32; EDIT_SLOTS],
 }
 
@@ -43,6 +45,9 @@ pub(crate) struct Bounds {
     pub positions: u32,
     /// Alternatives recorded with a drawn token.
     pub alternatives: u32,
+    /// Rows of the smallest store that captures rows, and of the smallest that captures picks.
+    pub store_rows: u32,
+    pub store_rows_of_picks: u32,
 }
 
 /// Where a tap writes.
@@ -62,6 +67,9 @@ pub struct Want {
     pub alternatives: bool,
     /// All taps.
     pub taps: bool,
+    /// Fills the stores that the plan captures into, the first row or pick going to this row of each. `None` captures
+    /// nothing.
+    pub store_from: Option<u32>,
 }
 
 /// What a replay costs.
@@ -85,12 +93,23 @@ struct Dispatch {
     grid: Grid,
     /// Of use only to a step that wants alternatives.
     for_alternatives: bool,
+    /// The rows of a store that it can write.
+    stores: Option<Range<u32>>,
 }
 
 impl Dispatch {
     /// The variant for `count` rows or picks: the smallest that takes them at once, or else the largest.
     fn variant(&self, count: u32) -> Option<&(u32, Arc<Pipeline>)> {
         self.variants.iter().find(|(rows, _)| *rows >= count).or(self.variants.last())
+    }
+
+    /// Whether a step with `count` rows or picks has a use for it.
+    fn serves(&self, count: u32, want: Want) -> bool {
+        let stored = |rows: &Range<u32>| {
+            want.store_from
+                .is_some_and(|first| first < rows.end && u64::from(first) + u64::from(count) > u64::from(rows.start))
+        };
+        (want.alternatives || !self.for_alternatives) && self.stores.as_ref().is_none_or(stored)
     }
 }
 
@@ -155,6 +174,7 @@ impl Plan {
             ];
             resources.extend(bound.iter().map(|bound| match bound {
                 Bound::Memory(memory) => memory.buffer.as_entire_binding(),
+                Bound::Store(part) => part.memory.buffer.as_entire_binding(),
                 Bound::Rows => part(&step.buffer, rows_at, u64::from(bounds.rows) * size_of::<Row>() as u64),
                 Bound::Picks => part(&step.buffer, picks_at, u64::from(bounds.picks) * size_of::<Pick>() as u64),
                 Bound::LaneTokens => gpu.lane_tokens().as_entire_binding(),
@@ -171,11 +191,16 @@ impl Plan {
                 layout: &pipeline.layout,
                 entries: &entries,
             });
+            let stores = bound.iter().find_map(|bound| match bound {
+                Bound::Store(part) => Some(part.rows.clone()),
+                _ => None,
+            });
             kept.extend(bound.into_iter().filter_map(|bound| match bound {
                 Bound::Memory(memory) => Some(memory),
+                Bound::Store(part) => Some(part.memory),
                 _ => None,
             }));
-            dispatches.push(Dispatch { variants, bindings, grid, for_alternatives });
+            dispatches.push(Dispatch { variants, bindings, grid, for_alternatives, stores });
         }
         gpu.check()?;
         let readback = Readback::new(gpu.clone(), records, alternatives, bounds.alternatives, taps);
@@ -183,11 +208,11 @@ impl Plan {
     }
 
     /// Replays the plan on a step's data, without waiting. Errors where the step exceeds what was recorded (rows,
-    /// tokens, cache rows), and where the device failed earlier.
+    /// tokens, cache rows, rows of stores), and where the device failed earlier.
     pub fn submit(&self, step: &Step, want: Want) -> Result<Ticket, GpuError> {
         self.gpu.check()?;
-        self.check(step)?;
-        self.gpu.queue().write_buffer(&self.step.buffer, 0, &self.step_bytes(step));
+        self.check(step, want)?;
+        self.gpu.queue().write_buffer(&self.step.buffer, 0, &self.step_bytes(step, want));
         let mut encoder =
             self.gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("step") });
         {
@@ -197,7 +222,7 @@ impl Plan {
                     Along::Rows => step.rows.len() as u32,
                     Along::Picks => step.picks.len() as u32,
                 };
-                if dispatch.for_alternatives && !want.alternatives {
+                if !dispatch.serves(count, want) {
                     continue;
                 }
                 let Some((per, pipeline)) = dispatch.variant(count) else { continue };
@@ -226,7 +251,7 @@ impl Plan {
         }
     }
 
-    fn check(&self, step: &Step) -> Result<(), GpuError> {
+    fn check(&self, step: &Step, want: Want) -> Result<(), GpuError> {
         let Bounds { rows, picks, tokens, kv_rows, positions, .. } = self.bounds;
         let refuse = |what: String| Err(GpuError::Validation(what));
         if step.rows.len() > rows as usize || step.picks.len() > picks as usize {
@@ -235,6 +260,15 @@ impl Plan {
         }
         if step.coefficients.len() > EDIT_SLOTS {
             return refuse(format!("{} coefficients of {EDIT_SLOTS}", step.coefficients.len()));
+        }
+        if let Some(first) = want.store_from {
+            let stores =
+                [(step.rows.len(), self.bounds.store_rows), (step.picks.len(), self.bounds.store_rows_of_picks)];
+            if let Some((count, limit)) =
+                stores.into_iter().find(|&(n, limit)| u64::from(first) + n as u64 > limit.into())
+            {
+                return refuse(format!("{count} captures from row {first} of a store of {limit}"));
+            }
         }
         for row in step.rows {
             let limit = if row.token & LANE_BIT == 0 { tokens } else { LANES };
@@ -256,7 +290,7 @@ impl Plan {
         Ok(())
     }
 
-    fn step_bytes(&self, step: &Step) -> Vec<u8> {
+    fn step_bytes(&self, step: &Step, want: Want) -> Vec<u8> {
         let (rows_at, picks_at, bytes) = step_layout(&self.bounds);
         let mut coefficients = [0.0; EDIT_SLOTS];
         coefficients[..step.coefficients.len()].copy_from_slice(step.coefficients);
@@ -267,7 +301,8 @@ impl Plan {
             share: crate::sample_reference::share(step.sampling.top_p),
             temperature: step.sampling.temperature,
             seed: step.sampling.seed,
-            unused: [0; 2],
+            store_row: want.store_from.unwrap_or(0),
+            unused: 0,
             coefficients,
         };
         let mut data = vec![0u8; bytes as usize];

@@ -42,6 +42,78 @@ struct Pending {
     submission: wgpu::SubmissionIndex,
 }
 
+impl Pending {
+    /// Submits what fills `bytes` of `staging`, and asks for them.
+    fn submit(gpu: &Gpu, encoder: wgpu::CommandEncoder, staging: Memory, bytes: u64) -> Pending {
+        let submission = gpu.queue().submit([encoder.finish()]);
+        let (sender, mapped) = oneshot::channel();
+        staging.buffer.map_async(wgpu::MapMode::Read, 0..bytes, move |result| {
+            // The ticket may have been dropped.
+            let _ = sender.send(result);
+        });
+        #[cfg(target_arch = "wasm32")]
+        let _ = submission;
+        Pending {
+            staging,
+            bytes,
+            mapped,
+            #[cfg(not(target_arch = "wasm32"))]
+            submission,
+        }
+    }
+
+    /// Waits, and returns what came with the buffer that it came in.
+    async fn read(self, gpu: &Gpu) -> Result<(Vec<u32>, Memory), GpuError> {
+        self.wait(gpu)?;
+        let mapped = self.mapped.await;
+        gpu.check()?;
+        let broken = |reason: &str| GpuError::Lost(reason.to_owned());
+        match mapped {
+            Ok(Ok(())) => {}
+            _ => return Err(broken("its results could not be read")),
+        }
+        let words: Vec<u32> = {
+            let view = self.staging.buffer.get_mapped_range(0..self.bytes);
+            let view = view.map_err(|_| broken("its results could not be mapped"))?;
+            bytemuck::pod_collect_to_vec(&view)
+        };
+        self.staging.buffer.unmap();
+        Ok((words, self.staging))
+    }
+
+    /// Natively nothing moves unless the device is polled; a browser runs on its own, but Firefox only looks at pending
+    /// maps when work is submitted.
+    #[cfg(not(target_arch = "wasm32"))]
+    fn wait(&self, gpu: &Gpu) -> Result<(), GpuError> {
+        let poll = wgpu::PollType::Wait { submission_index: Some(self.submission.clone()), timeout: Some(PATIENCE) };
+        match gpu.device().poll(poll) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(GpuError::Lost(error.to_string())),
+        }
+    }
+
+    #[cfg(target_arch = "wasm32")]
+    fn wait(&self, gpu: &Gpu) -> Result<(), GpuError> {
+        gpu.queue().submit([]);
+        Ok(())
+    }
+}
+
+/// A host-visible buffer to copy results to.
+fn staging(gpu: &Gpu, bytes: u64) -> Result<Memory, GpuError> {
+    gpu.memory("results", bytes, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST)
+}
+
+/// `bytes` of `source` from `offset` on, both multiples of 4, after all that was submitted so far.
+pub(crate) async fn read_words(gpu: &Gpu, source: &Memory, offset: u64, bytes: u64) -> Result<Vec<u32>, GpuError> {
+    gpu.check()?;
+    let staging = staging(gpu, bytes)?;
+    let mut encoder = gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("results") });
+    encoder.copy_buffer_to_buffer(&source.buffer, offset, &staging.buffer, 0, bytes);
+    let (words, _) = Pending::submit(gpu, encoder, staging, bytes).read(gpu).await?;
+    Ok(words)
+}
+
 /// The outputs of a plan, and host-visible buffers to copy them to.
 #[derive(Debug)]
 pub(crate) struct Readback {
@@ -86,22 +158,8 @@ impl Readback {
             encoder.copy_buffer_to_buffer(&source.buffer, 0, &staging.buffer, at, bytes);
             at += bytes;
         }
-        let submission = self.gpu.queue().submit([encoder.finish()]);
-        let (sender, mapped) = oneshot::channel();
-        staging.buffer.map_async(wgpu::MapMode::Read, 0..bytes, move |result| {
-            // The ticket may have been dropped.
-            let _ = sender.send(result);
-        });
-        #[cfg(target_arch = "wasm32")]
-        let _ = submission;
-        let pending = Pending {
-            staging,
-            bytes,
-            mapped,
-            #[cfg(not(target_arch = "wasm32"))]
-            submission,
-        };
-        Ok(Ticket { rows, picks, want, pending: Some(pending) })
+        let pending = Some(Pending::submit(&self.gpu, encoder, staging, bytes));
+        Ok(Ticket { rows, picks, want, pending })
     }
 
     pub async fn read(&self, ticket: Ticket) -> Result<StepOutput, GpuError> {
@@ -110,39 +168,9 @@ impl Readback {
             self.gpu.check()?;
             return Ok(StepOutput::default());
         };
-        self.wait(&pending)?;
-        let mapped = pending.mapped.await;
-        self.gpu.check()?;
-        let broken = |reason: &str| GpuError::Lost(reason.to_owned());
-        match mapped {
-            Ok(Ok(())) => {}
-            _ => return Err(broken("its results could not be read")),
-        }
-        let words: Vec<u32> = {
-            let view = pending.staging.buffer.get_mapped_range(0..pending.bytes);
-            let view = view.map_err(|_| broken("its results could not be mapped"))?;
-            bytemuck::pod_collect_to_vec(&view)
-        };
-        pending.staging.buffer.unmap();
-        self.free.lock().unwrap_or_else(PoisonError::into_inner).push(pending.staging);
+        let (words, staging) = pending.read(&self.gpu).await?;
+        self.free.lock().unwrap_or_else(PoisonError::into_inner).push(staging);
         Ok(self.unpack(&words, rows, picks, want))
-    }
-
-    /// Natively nothing moves unless the device is polled; a browser runs on its own, but Firefox only looks at pending
-    /// maps when work is submitted.
-    #[cfg(not(target_arch = "wasm32"))]
-    fn wait(&self, pending: &Pending) -> Result<(), GpuError> {
-        let poll = wgpu::PollType::Wait { submission_index: Some(pending.submission.clone()), timeout: Some(PATIENCE) };
-        match self.gpu.device().poll(poll) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(GpuError::Lost(error.to_string())),
-        }
-    }
-
-    #[cfg(target_arch = "wasm32")]
-    fn wait(&self, _pending: &Pending) -> Result<(), GpuError> {
-        self.gpu.queue().submit([]);
-        Ok(())
     }
 
     /// What is copied, in order, and how many bytes of each.
@@ -202,6 +230,6 @@ impl Readback {
                 return Ok(free.swap_remove(index));
             }
         }
-        self.gpu.memory("results", bytes, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST)
+        staging(&self.gpu, bytes)
     }
 }

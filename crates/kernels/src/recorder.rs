@@ -1,13 +1,23 @@
 //! Recording a plan: each operation becomes one dispatch, or a few.
 
 mod attention;
+mod captures;
+mod conditions;
+mod edit_directions;
+mod edits;
 mod elementwise;
 mod head_results;
 mod linear;
 mod norms;
+mod penalty;
 mod scores;
 mod tokens;
 
+pub use conditions::Gate;
+pub use edit_directions::Coordinate;
+pub use edits::{Columns, When};
+
+use std::ops::Range;
 use std::sync::Arc;
 
 pub use attention::{Heads, Rope, Rotation};
@@ -21,7 +31,8 @@ use crate::grid::{Along, Grid};
 use crate::kernel::Kernel;
 use crate::memory::Memory;
 use crate::plan::{Bounds, Plan, Tapped};
-use crate::step::{ALTERNATIVES, EDIT_SLOTS, LANES, TapRows};
+use crate::step::{ALTERNATIVES, LANES, TapRows};
+use crate::store::StorePart;
 use crate::vector::Vector;
 
 /// Names a tap of a plan: its index in [`StepOutput::taps`](crate::StepOutput).
@@ -32,6 +43,8 @@ pub struct TapId(pub usize);
 #[derive(Clone, Debug)]
 pub(crate) enum Bound {
     Memory(Arc<Memory>),
+    /// A part of a store: the dispatch is of use to steps that capture to its rows.
+    Store(StorePart),
     Rows,
     Picks,
     LaneTokens,
@@ -91,62 +104,43 @@ impl Recorder {
                 kv_rows: u32::MAX,
                 positions: u32::MAX,
                 alternatives: 0,
+                store_rows: u32::MAX,
+                store_rows_of_picks: u32::MAX,
             },
             weight_bytes: 0,
             fault,
         }
     }
 
-    /// Adds `vector`, times the step's coefficient for `edit_slot`, to the rows whose [`Row::edits`](crate::Row) has
-    /// the slot's bit; where x is over picks, to the picks of such rows.
-    pub fn add_vector(&mut self, x: Act, vector: &Vector, edit_slot: u32) -> Act {
-        let fits = vector.len() == x.width() as usize && (edit_slot as usize) < EDIT_SLOTS;
-        self.expect(fits, || format!("a vector of {} in slot {edit_slot} on width {}", vector.len(), x.width()));
-        self.recorded.push(Recorded {
-            kernels: vec![Kernel::AddVector],
-            dims: vec![x.width(), x.stride(), over_picks(&x), edit_slot],
-            bound: vec![Bound::Rows, Bound::Picks, Bound::Memory(vector.memory()), self.bind(&x)],
-            grid: by_element(&x),
-        });
-        x
-    }
-
     /// The rows that the picks name, in their order: `[picks, width]`.
     pub fn pick_rows(&mut self, x: &Act) -> Act {
         self.expect(x.over == Over::Rows, || "rows picked twice".to_owned());
         let y = self.act(Over::Picks, x.width());
-        self.copy_rows(x, self.bind(&y), y.stride(), Over::Picks);
+        self.copy_rows(x, 0..x.width(), self.bind(&y), y.stride(), Over::Picks);
         y
     }
 
     /// x as it is at this point, whatever is done to it in place afterwards.
     pub fn copy(&mut self, x: &Act) -> Act {
         let y = self.act(x.over, x.width());
-        self.copy_rows(x, self.bind(&y), y.stride(), x.over);
+        self.copy_rows(x, 0..x.width(), self.bind(&y), y.stride(), x.over);
         y
     }
 
     /// Copies x, as it is at this point, for the host to read. Of an activation over picks, every row is copied.
     pub fn tap(&mut self, x: &Act, rows: TapRows) -> TapId {
-        let over = if rows == TapRows::Picks { Over::Picks } else { x.over };
-        let capacity = self.capacity(over);
-        let memory = self.memory("a tap", u64::from(capacity) * u64::from(x.width()) * 4);
-        let bound = memory.clone().map_or(Bound::Unused, Bound::Memory);
-        self.copy_rows(x, bound, x.width(), over);
-        if let Some(memory) = memory {
-            self.taps.push(Tapped { memory, width: x.width(), over_picks: over == Over::Picks });
-        }
-        TapId(self.taps.len().saturating_sub(1))
+        self.tap_columns(x, 0..x.width(), rows)
     }
 
-    fn copy_rows(&mut self, x: &Act, y: Bound, y_stride: u32, over: Over) {
+    fn copy_rows(&mut self, x: &Act, columns: Range<u32>, y: Bound, y_stride: u32, over: Over) {
+        let width = columns.len() as u32;
         let gather = over != x.over;
         let along = if over == Over::Picks { Along::Picks } else { Along::Rows };
         self.recorded.push(Recorded {
             kernels: vec![Kernel::CopyRows],
-            dims: vec![x.width(), x.stride(), y_stride, u32::from(over == Over::Picks), u32::from(gather)],
+            dims: vec![width, x.stride(), y_stride, u32::from(over == Over::Picks), u32::from(gather), columns.start],
             bound: vec![Bound::Picks, self.bind(x), y],
-            grid: Grid { across: x.width().div_ceil(64), along },
+            grid: Grid { across: width.div_ceil(64), along },
         });
     }
 

@@ -1,12 +1,18 @@
 //! The registry.
 
 mod attention;
+mod captures;
+mod conditions;
+mod edit_columns;
+mod edit_directions;
 mod edits;
 mod elementwise;
 mod head_results;
 mod limits;
 mod norms;
+mod penalty;
 mod picks;
+mod refusals;
 mod replays;
 mod sampling;
 mod weights;
@@ -22,6 +28,12 @@ pub fn all() -> Vec<Case> {
         head_results::cases(),
         elementwise::cases(),
         edits::cases(),
+        edit_columns::cases(),
+        edit_directions::cases(),
+        conditions::cases(),
+        captures::cases(),
+        penalty::cases(),
+        refusals::cases(),
         sampling::cases(),
         replays::cases(),
         limits::cases(),

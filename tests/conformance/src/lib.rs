@@ -6,6 +6,7 @@
 
 mod cases;
 mod dequantise;
+mod edited;
 mod numbers;
 mod run;
 mod twin;

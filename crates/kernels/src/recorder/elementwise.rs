@@ -44,11 +44,6 @@ impl Recorder {
         y
     }
 
-    /// `silu(gate) * up`.
-    pub fn swiglu(&mut self, gate_up: &Act) -> Act {
-        self.gated(gate_up, Activation::Silu)
-    }
-
     /// `activation(x)`.
     pub fn activate(&mut self, x: &Act, activation: Activation) -> Act {
         let y = self.act(x.over, x.width());

@@ -32,11 +32,6 @@ impl<'a> From<(&'a Vector, f32)> for Norm<'a> {
 }
 
 impl Recorder {
-    /// `gain * x / sqrt(mean(x^2) + eps)` of each row.
-    pub fn rms_norm(&mut self, x: &Act, gain: &Vector, eps: f32) -> Act {
-        self.norm(x, (gain, eps).into())
-    }
-
     /// The norm of each row.
     pub fn norm(&mut self, x: &Act, norm: Norm) -> Act {
         let y = self.act(x.over, x.width());
@@ -119,11 +114,6 @@ impl Recorder {
             grid: by_element(&x),
         });
         x
-    }
-
-    /// Column `c` of x times `factors[c]`, in place.
-    pub fn scale_columns(&mut self, x: Act, factors: &Vector) -> Act {
-        self.affine_columns(x, factors, None)
     }
 
     /// The norm's vectors have x's width.

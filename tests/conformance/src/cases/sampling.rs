@@ -35,7 +35,7 @@ fn plan(gpu: &Gpu, capacity: u32, logits: &[f32], tokens: usize, pick_first: boo
 async fn drawn(plan: &Plan, rows: usize, picks: &[Pick], sampling: Draw) -> Result<Vec<Drawn>, String> {
     let rows = one_sequence(rows);
     let step = Step { rows: &rows, picks, sampling, coefficients: &[] };
-    let want = Want { records: true, alternatives: true, taps: false };
+    let want = Want { records: true, alternatives: true, ..Want::default() };
     Ok(replay(plan, &step, want).await?.drawn)
 }
 

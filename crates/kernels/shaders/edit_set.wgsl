@@ -1,0 +1,21 @@
+// x[r, c] += coefficient * (v[c] - x[r, c]); exactly v[c], without rounding, where the coefficient is 1.
+@group(0) @binding(7) var<storage, read> v: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let index = across(group, groups) * 64u + thread;
+    if !acts(group.y) || index >= dims.width {
+        return;
+    }
+    let at = place(group.y, index);
+    let c = coefficient();
+    if c == 1.0 {
+        x[at] = v[index];
+    } else {
+        x[at] += c * (v[index] - x[at]);
+    }
+}
