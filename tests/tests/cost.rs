@@ -1,7 +1,7 @@
 //! What a written token costs on the GPU, counted: dispatches, passes, submits, bytes read back.
 
 use std::sync::Arc;
-use tiller_engine::{BackendKind, DECODE_ROWS, Edit, Generation, Lane, Operation, Positions, Sampling, Site, StepCost};
+use tiller_engine::{BackendKind, DECODE_ROWS, Edit, Generation, Lane, Sampling, Site, StepCost};
 use tiller_experiment::Session;
 use tiller_tests::load;
 
@@ -21,7 +21,7 @@ fn cost(session: &mut Session, edits: Vec<Edit>) -> StepCost {
 
 fn add(site: Site) -> Edit {
     let vector: Arc<[f32]> = vec![0.1; 576].into();
-    Edit { site, operation: Operation::Add { vector, coefficient: 1.0 }, positions: Positions::All }
+    Edit::add(site, vector, 1.0)
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! still catch any formula that is wrong by more than rounding: eight-bit activations alone are off by 1e-2.
 
 use std::sync::Arc;
-use tiller_engine::{BackendKind, Edit, Generation, Harvest, Lane, Operation, Positions, Sampling, Site, TapRows};
+use tiller_engine::{BackendKind, Edit, Generation, Harvest, Lane, Sampling, Site, TapRows};
 use tiller_experiment::Session;
 use tiller_recipe::{Prompt, Turn};
 use tiller_tests::golden::{self, Excerpt, Indices};
@@ -115,7 +115,7 @@ fn every_site_is_the_same_on_both_backends() {
     let golden = golden::smollm2();
     let tokens = &golden.greedy[0].prompt_ids;
     let (mut cpu, mut gpu) = (load(BackendKind::Cpu, 64), load(BackendKind::Gpu, 64));
-    let sites = Site::all(cpu.engine.config().layers);
+    let sites = cpu.engine.config().sites();
     let on_cpu = read(&mut cpu, tokens, &sites, &[]);
     let on_gpu = read(&mut gpu, tokens, &sites, &[]);
     let mut worst = (0.0, Site::Embed);
@@ -136,7 +136,7 @@ fn reference_edit(coefficient: f32) -> Edit {
     let sines: Vec<f64> = (1..=576).map(|i| f64::from(i).sin()).collect();
     let norm = sines.iter().map(|v| v * v).sum::<f64>().sqrt();
     let vector: Arc<[f32]> = sines.iter().map(|v| (v / norm * 30.0) as f32).collect();
-    Edit { site: Site::ResidPost(12), operation: Operation::Add { vector, coefficient }, positions: Positions::All }
+    Edit::add(Site::ResidPost(12), vector, coefficient)
 }
 
 fn steering_does_what_the_reference_does(backend: BackendKind) {
@@ -208,7 +208,7 @@ fn a_lane_writes_the_same_alone_and_beside_others() {
     let golden = golden::smollm2();
     let mut session = load(BackendKind::Gpu, 512);
     let prompts: Vec<&[u32]> = golden.greedy[..3].iter().map(|case| case.prompt_ids.as_slice()).collect();
-    let drawing = Sampling { temperature: 1.0, top_k: 0, top_p: 0.9, seed: 11 };
+    let drawing = Sampling { temperature: 1.0, top_k: 0, top_p: 0.9, seed: 11, ..Sampling::GREEDY };
     let together = write(&mut session, &Generation { sampling: drawing, ..generation(&prompts, 8) });
     for (prompt, together) in prompts.iter().zip(&together) {
         let alone = write(&mut session, &Generation { sampling: drawing, ..generation(&[prompt], 8) });
@@ -221,8 +221,8 @@ fn drawing_with_a_seed_is_the_same_on_both_backends() {
     let golden = golden::smollm2();
     let prompts: Vec<&[u32]> = golden.greedy[..2].iter().map(|case| case.prompt_ids.as_slice()).collect();
     for sampling in [
-        Sampling { temperature: 0.8, top_k: 0, top_p: 1.0, seed: 1 },
-        Sampling { temperature: 1.2, top_k: 40, top_p: 0.9, seed: 2 },
+        Sampling { temperature: 0.8, top_k: 0, seed: 1, ..Sampling::GREEDY },
+        Sampling { temperature: 1.2, top_k: 40, top_p: 0.9, seed: 2, ..Sampling::GREEDY },
     ] {
         let what = Generation { sampling, ..generation(&prompts, 8) };
         let on_cpu = write(&mut load(BackendKind::Cpu, 256), &what);

@@ -14,6 +14,9 @@ pub struct SamplingFlags {
     /// Draw from the most probable tokens that together reach this probability [default: 1].
     #[arg(long, value_name = "P")]
     top_p: Option<f32>,
+    /// Divides the scores of tokens that the text already has; 1 leaves them alone.
+    #[arg(long)]
+    repetition_penalty: Option<f32>,
     /// The same seed draws the same tokens [default: 0].
     #[arg(long, value_name = "N")]
     seed: Option<u32>,
@@ -26,6 +29,7 @@ impl SamplingFlags {
             temperature: self.temperature.unwrap_or(otherwise.temperature),
             top_k: self.top_k.unwrap_or(otherwise.top_k),
             top_p: self.top_p.unwrap_or(otherwise.top_p),
+            repetition_penalty: self.repetition_penalty.unwrap_or(otherwise.repetition_penalty),
             seed: self.seed.unwrap_or(otherwise.seed),
         }
         .clamped()

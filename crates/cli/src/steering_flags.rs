@@ -4,7 +4,7 @@ use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use tiller_engine::{Edit, Positions, Site};
-use tiller_experiment::{ControlVectorFile, VectorAtLayer, resolve_edits};
+use tiller_experiment::{ControlVectorFile, VectorAtLayer, resolve_edit};
 use tiller_model::ModelConfig;
 use tiller_recipe::{Direction, Source, Vector};
 
@@ -49,14 +49,10 @@ impl SteeringFlags {
             norm: chosen.norm,
             typical_norm: chosen.typical_norm,
         };
-        let edit = tiller_recipe::Edit {
-            source: Source::Vector(0),
-            site: Site::ResidPost(chosen.layer),
-            strength: self.strength,
-            positions: self.positions.clone(),
-        };
+        let mut edit = tiller_recipe::Edit::add(Source::Vector(0), Site::ResidPost(chosen.layer), self.strength);
+        edit.positions = self.positions.clone();
         // By way of a recipe's edit, so that the page and this program add the same numbers.
-        Ok(resolve_edits(&[vector], &[edit])?.pop())
+        Ok(Some(resolve_edit(&[vector], &edit)?))
     }
 
     fn choose(&self, mut vectors: Vec<VectorAtLayer>) -> anyhow::Result<VectorAtLayer> {

@@ -203,12 +203,7 @@ fn recipe(strength: f32) -> Recipe {
             norm: 1.0,
             typical_norm: 150.0,
         }],
-        edits: vec![Edit {
-            source: Source::Vector(0),
-            site: tiller_engine::Site::ResidPost(12),
-            strength,
-            positions: tiller_engine::Positions::All,
-        }],
+        edits: vec![Edit::add(Source::Vector(0), tiller_engine::Site::ResidPost(12), strength)],
         backend: Some("cpu".into()),
     }
 }

@@ -5,10 +5,12 @@
 //! rounds the *activations* to eight bits, which moves the residual stream by several per cent.
 
 mod attention;
+mod edits;
 mod matrix;
 mod pass;
 
-pub(crate) use attention::{CpuKv, Geometry};
+pub(crate) use attention::{CpuKv, Geometry, Rotation};
+pub(crate) use edits::Latches;
 pub(crate) use matrix::CpuMatrix;
 pub(crate) use pass::{CpuPass, StepState};
 

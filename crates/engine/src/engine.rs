@@ -1,18 +1,15 @@
 //! The engine: weights, KV cache and plans of one model on one backend, and the stepping through them.
 
-use crate::backend::Device;
-use crate::cpu::{Cpu, CpuKv, CpuPass, Geometry, StepState};
-use crate::edit::{Edit, MAX_EDITS};
+use crate::cpu::{Cpu, CpuKv, CpuPass, Geometry, Latches, Rotation, StepState};
+use crate::edit::{Edit, PlannedEdit, plan_edits};
 use crate::forward::forward;
-use crate::gpu::{GpuAttention, GpuPass};
-use crate::pass_shape::{Head, PassShape};
+use crate::gpu::{GpuPass, GpuState};
+use crate::pass_shape::{Head, PassShape, keys_for};
 use crate::weights::{Weights, read_vector};
-use crate::{Controls, EngineError, Operation};
+use crate::{Controls, EngineError};
 use std::rc::Rc;
-use std::sync::Arc;
-use tiller_formats::{ByteSource, Gguf};
-use tiller_kernels::{Gpu, LANES, Plan, PlanStats, Recorder, Step, StepOutput, Ticket, Want};
-use tiller_model::ModelConfig;
+use tiller_kernels::{Gpu, LANES, Plan, PlanStats, Step, StepOutput, Ticket, Want};
+use tiller_model::{Checkpoint, ModelConfig, RopeFactors};
 use tiller_sites::Site;
 
 /// Rows (tokens) of a prefill step. On a slow GPU a step of this size stays well under the two seconds after which some
@@ -47,7 +44,7 @@ pub struct Engine {
 
 enum Backend {
     Cpu { weights: Weights<Cpu>, state: Box<StepState> },
-    Gpu { gpu: Gpu, weights: Weights<Gpu>, attention: GpuAttention, plans: Vec<Recorded> },
+    Gpu { gpu: Gpu, weights: Weights<Gpu>, state: GpuState, plans: Vec<Recorded> },
 }
 
 /// A plan, and what it was recorded for.
@@ -84,33 +81,38 @@ impl Pending {
 pub type StepCost = PlanStats;
 
 impl Engine {
-    /// Loads a model onto the GPU. `kv_rows`: tokens of context over all sequences that run side by side.
+    /// Loads a model onto `gpu`. `kv_rows`: tokens for which there is room, over all sequences that run side by side.
     pub async fn on_gpu(
         gpu: Gpu,
-        gguf: &Gguf,
-        source: &impl ByteSource,
+        config: ModelConfig,
+        checkpoint: &impl Checkpoint,
         kv_rows: u32,
         controls: &impl Controls,
         progress: impl FnMut(u64, u64),
     ) -> Result<Engine, EngineError> {
-        let (config, geometry) = describe(gguf, source).await?;
-        let attention = GpuAttention::new(&gpu, &config, &geometry, kv_rows)?;
-        let weights = Weights::load(&gpu, gguf, &config, source, controls, progress).await?;
-        Ok(Engine { config, kv_rows, backend: Backend::Gpu { gpu, weights, attention, plans: Vec::new() } })
+        let geometry = Geometry::new(&config, rotations(&config, checkpoint).await?);
+        let state = GpuState::new(&gpu, &config, &geometry, kv_rows)?;
+        let weights = Weights::load(&gpu, &config, checkpoint, controls, progress).await?;
+        Ok(Engine { config, kv_rows, backend: Backend::Gpu { gpu, weights, state, plans: Vec::new() } })
     }
 
     /// Loads a model into memory, to be run on the CPU.
     pub async fn on_cpu(
-        gguf: &Gguf,
-        source: &impl ByteSource,
+        config: ModelConfig,
+        checkpoint: &impl Checkpoint,
         kv_rows: u32,
         controls: &impl Controls,
         progress: impl FnMut(u64, u64),
     ) -> Result<Engine, EngineError> {
-        let (config, geometry) = describe(gguf, source).await?;
-        let weights = Weights::load(&Cpu, gguf, &config, source, controls, progress).await?;
-        let kv = CpuKv::new(config.layers as usize);
-        let state = Box::new(StepState { kv, geometry, lane_tokens: [0; LANES as usize] });
+        let geometry = Geometry::new(&config, rotations(&config, checkpoint).await?);
+        let weights = Weights::load(&Cpu, &config, checkpoint, controls, progress).await?;
+        let state = Box::new(StepState {
+            kv: CpuKv::new(config.layers as usize),
+            geometry,
+            lane_tokens: [0; LANES as usize],
+            latches: Latches::default(),
+            text: Vec::new(),
+        });
         Ok(Engine { config, kv_rows, backend: Backend::Cpu { weights, state } })
     }
 
@@ -153,17 +155,19 @@ impl Engine {
         }
     }
 
-    /// Checks edits against the model, and makes them the edits of a shape.
-    pub(crate) fn check_edits(&self, edits: &[Edit]) -> Result<Vec<(Site, Arc<[f32]>)>, EngineError> {
-        if edits.len() > MAX_EDITS {
-            return Err(EngineError::TooManyEdits { limit: MAX_EDITS });
+    /// Checks edits against the model, and makes them the edits of a shape, for sequences of up to `tokens`. Returns with
+    /// them for how many keys attention patterns have room: 0 where neither they nor `taps` touch such.
+    pub(crate) fn plan(
+        &self,
+        edits: &[Edit],
+        taps: &[Site],
+        tokens: u32,
+    ) -> Result<(Vec<PlannedEdit>, u32), EngineError> {
+        for site in taps {
+            self.config.check_site(*site)?;
         }
-        let checked = edits.iter().map(|edit| {
-            edit.check(&self.config)?;
-            let Operation::Add { vector, .. } = &edit.operation;
-            Ok((edit.site, vector.clone()))
-        });
-        checked.collect()
+        let keys = keys_for(taps.iter().chain(edits.iter().map(|edit| &edit.site)), tokens);
+        Ok((plan_edits(edits, &self.config, keys)?, keys))
     }
 
     pub(crate) fn check_tokens(&self, tokens: &[u32]) -> Result<(), EngineError> {
@@ -180,19 +184,20 @@ impl Engine {
     pub(crate) fn submit(&mut self, capacity: u32, shape: &PassShape, step: &Step) -> Result<Pending, EngineError> {
         match &mut self.backend {
             Backend::Cpu { weights, state } => {
-                let mut pass = CpuPass { step, state, edits: &shape.edits, taps: Vec::new(), drawn: Vec::new() };
-                let tapped = forward(&mut pass, weights, shape)?;
+                let mut pass = CpuPass::new(step, state, &shape.edits);
+                let tapped = forward(&mut pass, &self.config, weights, shape)?;
                 let output = StepOutput { drawn: pass.drawn, taps: pass.taps };
                 Ok(Pending { step: InFlight::Done(output), tapped: tapped.into() })
             }
-            Backend::Gpu { gpu, weights, attention, plans } => {
+            Backend::Gpu { gpu, weights, state, plans } => {
                 let draws = matches!(shape.head, Head::Draw { .. });
                 let want = Want {
                     records: draws,
                     alternatives: shape.head == Head::Draw { alternatives: true },
                     taps: !shape.taps.is_empty(),
+                    ..Want::default()
                 };
-                let (plan, tapped) = recorded(gpu, weights, attention, plans, capacity, shape)?;
+                let (plan, tapped) = recorded(gpu, &self.config, weights, state, plans, capacity, shape)?;
                 let ticket = plan.submit(step, want)?;
                 Ok(Pending { step: InFlight::OnGpu(plan, ticket), tapped })
             }
@@ -203,8 +208,9 @@ impl Engine {
 /// The plan for this capacity and shape, recorded now if there is none yet.
 fn recorded(
     gpu: &Gpu,
+    config: &ModelConfig,
     weights: &Weights<Gpu>,
-    attention: &GpuAttention,
+    state: &GpuState,
     plans: &mut Vec<Recorded>,
     capacity: u32,
     shape: &PassShape,
@@ -218,10 +224,9 @@ fn recorded(
             if plans.len() == PLANS_KEPT {
                 plans.remove(0);
             }
-            let edits = shape.edits.iter().map(|(_, vector)| gpu.vector(vector)).collect::<Result<Vec<_>, _>>()?;
-            let mut pass = GpuPass { recorder: Recorder::new(gpu, capacity), attention, edits };
-            let tapped = forward(&mut pass, weights, shape)?.into();
-            let plan = Rc::new(pass.recorder.finish()?);
+            let mut pass = GpuPass::new(gpu, capacity, state, config.vocab, &shape.edits)?;
+            let tapped = forward(&mut pass, config, weights, shape)?.into();
+            let plan = Rc::new(pass.finish()?);
             plans.push(Recorded { capacity, shape: shape.clone(), plan, tapped });
         }
     }
@@ -229,13 +234,16 @@ fn recorded(
     Ok((newest.plan.clone(), newest.tapped.clone()))
 }
 
-/// The configuration and attention's geometry that a file describes.
-async fn describe(gguf: &Gguf, source: &impl ByteSource) -> Result<(ModelConfig, Geometry), EngineError> {
-    let config = ModelConfig::from_gguf(gguf)?;
-    let factors = match &config.rope.frequency_factors {
-        Some(name) => Some(read_vector(source, gguf.tensor(name).map_err(tiller_model::ModelError::from)?).await?),
-        None => None,
-    };
-    let geometry = Geometry::new(&config, factors.as_deref());
-    Ok((config, geometry))
+/// The rotations of a model's positions.
+async fn rotations(config: &ModelConfig, checkpoint: &impl Checkpoint) -> Result<Vec<Rotation>, EngineError> {
+    let mut rotations = Vec::new();
+    for rope in &config.attention.ropes {
+        let factors = match &rope.factors {
+            RopeFactors::None => None,
+            RopeFactors::Tensor(name) => Some(read_vector(checkpoint, name).await?),
+            RopeFactors::Values(values) => Some(values.clone()),
+        };
+        rotations.push(Rotation::new(rope, factors.as_deref()));
+    }
+    Ok(rotations)
 }

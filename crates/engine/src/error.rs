@@ -12,8 +12,10 @@ pub enum EngineError {
     Model(#[from] tiller_model::ModelError),
     #[error(transparent)]
     Site(#[from] UnknownSite),
-    #[error("the model's file could not be read ({0}): fetch it again")]
-    Read(#[from] std::io::Error),
+    #[error(transparent)]
+    Checkpoint(#[from] tiller_model::CheckpointError),
+    #[error("the edit at {site} cannot be made: {what}")]
+    Edit { site: tiller_sites::Site, what: String },
     #[error("the CPU backend failed ({0}): load the model again")]
     Cpu(#[from] candle_core::Error),
     #[error(

@@ -43,8 +43,8 @@ pub struct Written {
     /// Counts from 0 after the prompt.
     pub index: u32,
     pub drawn: Drawn,
-    /// The coefficients of the edits in the step that drew it.
-    pub coefficients: Vec<f32>,
+    /// The strengths of the edits in the step that drew it, each in its operation's own terms.
+    pub strengths: Vec<f32>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,7 +98,7 @@ struct Flying {
     pending: Pending,
     lanes: Vec<usize>,
     index: u32,
-    coefficients: Vec<f32>,
+    strengths: Vec<f32>,
 }
 
 impl Engine {
@@ -116,8 +116,11 @@ impl Engine {
         if what.lanes.is_empty() || what.lanes.len() > DECODE_ROWS as usize {
             return Err(EngineError::TooManyLanes { limit: DECODE_ROWS as usize });
         }
-        let edits = self.check_edits(&what.edits)?;
-        let shape = PassShape { taps: Vec::new(), edits, head: Head::Draw { alternatives: what.alternatives } };
+        // Patterns have room for all that a lane may write.
+        let (edits, keys) = self.plan(&what.edits, &[], self.lane_room(what.lanes.len()))?;
+        let repetition_penalty = what.sampling.clamped().repetition_penalty;
+        let head = Head::Draw { alternatives: what.alternatives };
+        let shape = PassShape { taps: Vec::new(), edits, keys, repetition_penalty, head };
         let silent = PassShape { head: Head::Skip, ..shape.clone() };
         let mut lanes = self.place(what)?;
         let sampling = draw_settings(what.sampling);
@@ -157,7 +160,7 @@ impl Engine {
                 } else if running.tokens.len() as u32 >= running.room {
                     running.end = Some(running.end_of_room);
                 }
-                on_token(Written { lane, index: step.index, drawn, coefficients: step.coefficients.clone() });
+                on_token(Written { lane, index: step.index, drawn, strengths: step.strengths.clone() });
             }
             timing.finished = clock();
             controls.pause().await;
@@ -173,9 +176,14 @@ impl Engine {
         Ok((lanes.into_iter().map(result).collect(), timing))
     }
 
+    /// Tokens for which each of `lanes` lanes has room.
+    fn lane_room(&self, lanes: usize) -> u32 {
+        (self.kv_rows() / lanes.max(1) as u32).min(self.config().context)
+    }
+
     /// Gives every lane its part of the KV cache.
     fn place(&self, what: &Generation) -> Result<Vec<Running>, EngineError> {
-        let share = (self.kv_rows() / what.lanes.len() as u32).min(self.config().context);
+        let share = self.lane_room(what.lanes.len());
         let mut placed = Vec::with_capacity(what.lanes.len());
         for (n, lane) in what.lanes.iter().enumerate() {
             self.check_tokens(&lane.prompt)?;
@@ -216,7 +224,8 @@ impl Engine {
         if active.is_empty() {
             return Ok(None);
         }
-        let coefficients = coefficients(what, controls);
+        let strengths = strengths(what, controls);
+        let coefficients = coefficients(what, &strengths);
         let row = |lane: usize, position: usize| Row {
             token: what.lanes[lane].prompt[position],
             position: position as u32,
@@ -238,7 +247,7 @@ impl Engine {
         let picks = picks(&active, 0);
         let step = Step { rows: &rows, picks: &picks, sampling, coefficients: &coefficients };
         let pending = self.submit(DECODE_ROWS, drawing, &step)?;
-        Ok(Some(Flying { pending, lanes: active, index: 0, coefficients }))
+        Ok(Some(Flying { pending, lanes: active, index: 0, strengths }))
     }
 
     /// Sends the step that draws token `index` of every lane that still runs; `None` where none does.
@@ -256,7 +265,8 @@ impl Engine {
         if active.is_empty() {
             return Ok(None);
         }
-        let coefficients = coefficients(what, controls);
+        let strengths = strengths(what, controls);
+        let coefficients = coefficients(what, &strengths);
         let row = |&n: &usize| {
             let lane = &lanes[n];
             let position = lane.prompt_len + index - 1;
@@ -271,7 +281,7 @@ impl Engine {
         let picks = picks(&active, index);
         let step = Step { rows: &rows, picks: &picks, sampling, coefficients: &coefficients };
         let pending = self.submit(DECODE_ROWS, shape, &step)?;
-        Ok(Some(Flying { pending, lanes: active, index, coefficients }))
+        Ok(Some(Flying { pending, lanes: active, index, strengths }))
     }
 }
 
@@ -280,12 +290,17 @@ fn picks(active: &[usize], draw: u32) -> Vec<Pick> {
     active.iter().enumerate().map(|(row, &lane)| Pick { row: row as u32, lane: lane as u32, draw }).collect()
 }
 
-fn coefficients(what: &Generation, controls: &impl Controls) -> Vec<f32> {
-    what.edits.iter().enumerate().map(|(e, edit)| controls.coefficient(e, edit.coefficient())).collect()
+/// What the edits' strengths are now.
+fn strengths(what: &Generation, controls: &impl Controls) -> Vec<f32> {
+    what.edits.iter().enumerate().map(|(e, edit)| controls.coefficient(e, edit.strength())).collect()
+}
+
+fn coefficients(what: &Generation, strengths: &[f32]) -> Vec<f32> {
+    what.edits.iter().zip(strengths).map(|(edit, &strength)| edit.coefficient(strength)).collect()
 }
 
 fn draw_settings(sampling: Sampling) -> Draw {
-    let Sampling { temperature, top_k, top_p, seed } = sampling.clamped();
+    let Sampling { temperature, top_k, top_p, seed, .. } = sampling.clamped();
     Draw { temperature, top_k, top_p, seed }
 }
 

@@ -1,11 +1,18 @@
 //! The GPU backend: running the forward pass records a plan, and a step replays it.
 
+mod prepared;
+mod state;
+
 use crate::EngineError;
-use crate::backend::{Device, Norm, Pass};
-use crate::cpu::Geometry;
+use crate::backend::{Device, HeadNorms, Norm, Pass};
+use crate::edit::PlannedEdit;
+use prepared::{PreparedChange, PreparedCondition, PreparedEdit};
+use std::ops::Range;
 use tiller_formats::Quant;
-use tiller_kernels::{Act, Gpu, Heads, KvCache, Matrix, Recorder, Rope, TapRows, Vector};
-use tiller_model::ModelConfig;
+use tiller_kernels::{Act, Columns, Gate, Gpu, Matrix, Plan, Recorder, Rotation, TapRows, Vector, When};
+use tiller_model::{Activation, NormKind};
+
+pub(crate) use state::GpuState;
 
 impl Device for Gpu {
     type Matrix = Matrix;
@@ -24,55 +31,83 @@ impl Device for Gpu {
     }
 }
 
-/// What attention works on, on the GPU.
-pub(crate) struct GpuAttention {
-    pub kv: KvCache,
-    pub heads: Heads,
-    pub rope: Rope,
+/// A pass that is being recorded.
+pub(crate) struct GpuPass<'a> {
+    recorder: Recorder,
+    state: &'a GpuState,
+    /// By slot.
+    edits: Vec<PreparedEdit>,
+    gates: Vec<Option<Gate>>,
 }
 
-impl GpuAttention {
+impl<'a> GpuPass<'a> {
     pub fn new(
         gpu: &Gpu,
-        config: &ModelConfig,
-        geometry: &Geometry,
-        kv_rows: u32,
-    ) -> Result<GpuAttention, EngineError> {
-        let heads = Heads {
-            heads: config.heads,
-            kv_heads: config.kv_heads,
-            head_dim: config.head_dim,
-            scale: geometry.scale(),
-            soft_cap: None,
-            window: None,
-        };
-        let rope = Rope {
-            interleaved: geometry.interleaved,
-            dims: config.rope.dims,
-            inverse_frequencies: Vector::new(gpu, &geometry.inverse_frequencies)?,
-        };
-        Ok(GpuAttention { kv: KvCache::new(gpu, config.layers, kv_rows, geometry.kv_width() as u32)?, heads, rope })
+        capacity: u32,
+        state: &'a GpuState,
+        vocab: u32,
+        edits: &[PlannedEdit],
+    ) -> Result<GpuPass<'a>, EngineError> {
+        let prepared = edits.iter().map(|edit| PreparedEdit::new(gpu, state, vocab, edit)).collect::<Result<_, _>>()?;
+        Ok(GpuPass { recorder: Recorder::new(gpu, capacity), state, edits: prepared, gates: vec![None; edits.len()] })
+    }
+
+    pub fn finish(self) -> Result<Plan, EngineError> {
+        Ok(self.recorder.finish()?)
     }
 }
 
-/// A pass that is being recorded.
-pub(crate) struct GpuPass<'a> {
-    pub recorder: Recorder,
-    pub attention: &'a GpuAttention,
-    /// By slot.
-    pub edits: Vec<Vector>,
+fn kind(kind: NormKind) -> tiller_kernels::NormKind {
+    match kind {
+        NormKind::Rms => tiller_kernels::NormKind::Rms,
+        NormKind::Layer => tiller_kernels::NormKind::Layer,
+    }
+}
+
+fn of(norm: &Norm<Vector>) -> tiller_kernels::Norm<'_> {
+    let Norm { gain, bias, epsilon, .. } = norm;
+    tiller_kernels::Norm { kind: kind(norm.kind), gain, bias: bias.as_ref(), epsilon: *epsilon }
+}
+
+fn function(activation: Activation) -> tiller_kernels::Activation {
+    match activation {
+        Activation::Silu => tiller_kernels::Activation::Silu,
+        Activation::GeluTanh => tiller_kernels::Activation::GeluTanh,
+        Activation::GeluErf => tiller_kernels::Activation::GeluErf,
+        Activation::Relu => tiller_kernels::Activation::Relu,
+    }
 }
 
 impl Pass for GpuPass<'_> {
     type Device = Gpu;
     type Act = Act;
 
-    fn embed(&mut self, table: &Matrix) -> Result<Act, EngineError> {
-        Ok(self.recorder.embed(table))
+    fn embed(&mut self, table: &Matrix, scale: f32) -> Result<Act, EngineError> {
+        Ok(self.recorder.embed_scaled(table, scale))
+    }
+
+    fn add_positions(&mut self, x: Act, table: &Matrix) -> Result<Act, EngineError> {
+        Ok(self.recorder.add_positions(x, table))
     }
 
     fn norm(&mut self, x: &Act, norm: &Norm<Vector>) -> Result<Act, EngineError> {
-        Ok(self.recorder.rms_norm(x, &norm.gain, norm.epsilon))
+        Ok(self.recorder.norm(x, of(norm)))
+    }
+
+    fn norm_scale(&mut self, x: &Act, norm: &Norm<Vector>) -> Result<Act, EngineError> {
+        Ok(self.recorder.norm_scale(x, kind(norm.kind), norm.epsilon))
+    }
+
+    fn divide_by_scale(&mut self, x: &Act, scale: &Act, norm: &Norm<Vector>) -> Result<Act, EngineError> {
+        Ok(self.recorder.divide_by_scale(x, scale, kind(norm.kind)))
+    }
+
+    fn gain(&mut self, x: Act, norm: &Norm<Vector>) -> Result<Act, EngineError> {
+        Ok(self.recorder.affine_columns(x, &norm.gain, norm.bias.as_ref()))
+    }
+
+    fn add_normed(&mut self, a: &Act, norm: &Norm<Vector>, into: Act) -> Result<Act, EngineError> {
+        Ok(self.recorder.add_normed(a, of(norm), into))
     }
 
     fn linear(
@@ -82,46 +117,119 @@ impl Pass for GpuPass<'_> {
         w: &[Matrix],
         bias: Option<&Vector>,
     ) -> Result<Act, EngineError> {
-        Ok(self.recorder.linear(x, w, bias, norm.map(|norm| (&norm.gain, norm.epsilon).into())))
+        Ok(self.recorder.linear(x, w, bias, norm.map(of)))
     }
 
     fn linear_add(&mut self, x: &Act, w: &Matrix, bias: Option<&Vector>, into: Act) -> Result<Act, EngineError> {
         Ok(self.recorder.linear_add(x, w, bias, into))
     }
 
-    fn scale_columns(&mut self, x: Act, factors: &Vector) -> Result<Act, EngineError> {
-        Ok(self.recorder.scale_columns(x, factors))
-    }
-
     fn add(&mut self, a: &Act, into: Act) -> Result<Act, EngineError> {
         Ok(self.recorder.add(a, into))
     }
 
-    fn rotate_and_append(&mut self, qkv: Act, layer: usize) -> Result<Act, EngineError> {
-        let GpuAttention { kv, heads, rope } = self.attention;
-        Ok(self.recorder.rope_append(qkv, rope, kv, layer as u32, heads))
+    fn rotate_and_append(
+        &mut self,
+        qkv: Act,
+        norms: Option<&HeadNorms<Vector>>,
+        layer: usize,
+    ) -> Result<Act, EngineError> {
+        let rotation = Rotation {
+            rope: self.state.rope(layer),
+            q_norm: norms.map(|norms| &norms.q),
+            k_norm: norms.map(|norms| &norms.k),
+            epsilon: norms.map_or(0.0, |norms| norms.epsilon),
+        };
+        Ok(self.recorder.rope_append(qkv, rotation, &self.state.kv, layer as u32, &self.state.heads(layer)))
     }
 
     fn attention(&mut self, qkv: &Act, layer: usize) -> Result<Act, EngineError> {
-        let GpuAttention { kv, heads, .. } = self.attention;
-        Ok(self.recorder.attention(qkv, kv, layer as u32, heads))
+        Ok(self.recorder.attention(qkv, &self.state.kv, layer as u32, &self.state.heads(layer)))
     }
 
-    fn swiglu(&mut self, gate_up: &Act) -> Result<Act, EngineError> {
-        Ok(self.recorder.swiglu(gate_up))
+    fn attention_scores(&mut self, qkv: &Act, layer: usize, keys: u32) -> Result<Act, EngineError> {
+        Ok(self.recorder.attention_scores(qkv, &self.state.kv, layer as u32, &self.state.heads(layer), keys))
+    }
+
+    fn attention_softmax(&mut self, scores: Act, layer: usize, keys: u32) -> Result<Act, EngineError> {
+        Ok(self.recorder.attention_softmax(scores, &self.state.heads(layer), keys))
+    }
+
+    fn attention_mix(&mut self, pattern: &Act, layer: usize, keys: u32) -> Result<Act, EngineError> {
+        Ok(self.recorder.attention_mix(pattern, &self.state.kv, layer as u32, &self.state.heads(layer), keys))
+    }
+
+    fn head_results(&mut self, z: &Act, out: &Matrix) -> Result<Act, EngineError> {
+        // How heads divide the columns is the same in every layer.
+        Ok(self.recorder.head_results(z, out, &self.state.heads(0)))
+    }
+
+    fn sum_heads(&mut self, results: &Act, bias: Option<&Vector>) -> Result<Act, EngineError> {
+        Ok(self.recorder.sum_heads(results, self.state.heads(0).heads, bias))
+    }
+
+    fn gated(&mut self, gate_up: &Act, activation: Activation) -> Result<Act, EngineError> {
+        Ok(self.recorder.gated(gate_up, function(activation)))
+    }
+
+    fn activate(&mut self, x: &Act, activation: Activation) -> Result<Act, EngineError> {
+        Ok(self.recorder.activate(x, function(activation)))
+    }
+
+    fn soft_cap(&mut self, x: Act, cap: f32) -> Result<Act, EngineError> {
+        Ok(self.recorder.soft_cap(x, cap))
     }
 
     fn pick_rows(&mut self, x: &Act) -> Result<Act, EngineError> {
         Ok(self.recorder.pick_rows(x))
     }
 
-    fn add_vector(&mut self, x: Act, slot: usize) -> Result<Act, EngineError> {
-        Ok(self.recorder.add_vector(x, &self.edits[slot], slot as u32))
+    fn open_gate_on_tokens(&mut self, slot: usize) -> Result<(), EngineError> {
+        if let Some((gate_slot, PreparedCondition::Tokens(tokens))) = &self.edits[slot].condition {
+            self.gates[slot] = Some(self.recorder.gate_on_tokens(tokens, *gate_slot));
+        }
+        Ok(())
     }
 
-    fn tap(&mut self, x: &Act, rows: TapRows) -> Result<(), EngineError> {
-        self.recorder.tap(x, rows);
+    fn open_gate(&mut self, x: &Act, slot: usize) -> Result<(), EngineError> {
+        if let Some((gate_slot, PreparedCondition::Activation(condition, columns))) = &self.edits[slot].condition {
+            self.gates[slot] = Some(self.recorder.gate(x, columns.clone(), condition, *gate_slot));
+        }
         Ok(())
+    }
+
+    fn edit(&mut self, x: Act, slot: usize) -> Result<Act, EngineError> {
+        let PreparedEdit { columns, units, change, .. } = &self.edits[slot];
+        let when = When { slot: slot as u32, gate: self.gates[slot].as_ref() };
+        let part = match units {
+            Some(units) => Columns::Listed(units),
+            None => Columns::Range(columns.clone()),
+        };
+        let recorder = &mut self.recorder;
+        Ok(match change {
+            PreparedChange::Add(vector) => recorder.edit_add(x, part, vector, when),
+            PreparedChange::Set(values) => recorder.edit_set(x, part, values, when),
+            PreparedChange::Scale => recorder.edit_scale(x, part, when),
+            PreparedChange::Directions { read, write, coordinate, keep_norm } => {
+                let coordinate = coordinate.borrowed();
+                recorder.edit_directions(x, columns.clone(), read, write, coordinate, *keep_norm, when)
+            }
+            PreparedChange::Patch(patch) => recorder.edit_patch(x, columns.clone(), patch, when),
+        })
+    }
+
+    fn tap(&mut self, x: &Act, columns: Range<u32>, rows: TapRows) -> Result<(), EngineError> {
+        self.recorder.tap_columns(x, columns, rows);
+        Ok(())
+    }
+
+    fn remember_tokens(&mut self) -> Result<(), EngineError> {
+        self.recorder.remember_tokens(&self.state.text()?);
+        Ok(())
+    }
+
+    fn penalise(&mut self, logits: Act, penalty: f32) -> Result<Act, EngineError> {
+        Ok(self.recorder.penalise(logits, &self.state.text()?, penalty))
     }
 
     fn draw(&mut self, logits: &Act, alternatives: bool) -> Result<(), EngineError> {

@@ -1,10 +1,11 @@
 //! Activations at chosen sites, of many prompts in one batch.
 
-use crate::edit::{Edit, mask, width_at};
+use crate::edit::{Edit, mask};
 use crate::engine::{Engine, PREFILL_ROWS};
 use crate::pass_shape::PassShape;
 use crate::{Controls, EngineError};
 use tiller_kernels::{Draw, LANES, Pick, Row, Step, TapRows};
+use tiller_model::is_over_keys;
 use tiller_sites::Site;
 
 /// What to read.
@@ -25,7 +26,7 @@ pub struct Reading<'a> {
     pub prompt: usize,
     pub position: u32,
     pub site: Site,
-    /// `[width of the site]`.
+    /// `[width of the site]`. Attention scores and patterns: `[heads, position + 1]`, for the keys up to the token's own.
     pub values: &'a [f32],
 }
 
@@ -47,10 +48,6 @@ impl Engine {
         mut progress: impl FnMut(u64, u64),
         mut sink: impl FnMut(Reading<'_>),
     ) -> Result<(), EngineError> {
-        let edits = self.check_edits(what.edits)?;
-        for site in what.sites {
-            site.check(self.config().layers)?;
-        }
         let room = self.kv_rows().min(self.config().context) as usize;
         for prompt in what.prompts {
             self.check_tokens(prompt)?;
@@ -58,8 +55,10 @@ impl Engine {
                 return Err(EngineError::TooLong { tokens: prompt.len(), room });
             }
         }
-        let shape = PassShape::to_tap(what.sites.iter().map(|&site| (site, what.rows)).collect(), edits);
-        let coefficients: Vec<f32> = what.edits.iter().map(Edit::coefficient).collect();
+        let longest = what.prompts.iter().map(Vec::len).max().unwrap_or(0) as u32;
+        let (edits, keys) = self.plan(what.edits, what.sites, longest)?;
+        let shape = PassShape::to_tap(what.sites.iter().map(|&site| (site, what.rows)).collect(), edits, keys);
+        let coefficients: Vec<f32> = what.edits.iter().map(|edit| edit.coefficient(edit.strength())).collect();
         let total = what.prompts.iter().map(|prompt| prompt.len() as u64).sum();
         let mut done = 0;
         for wave in self.waves(what) {
@@ -75,8 +74,12 @@ impl Engine {
                 let (output, tapped) = self.submit(PREFILL_ROWS, &shape, &step)?.collect().await?;
                 for (&site, values) in tapped.iter().zip(&output.taps) {
                     let tokens = origins.iter().filter(|origin| what.rows == TapRows::All || origin.last);
-                    for (origin, values) in tokens.zip(values.chunks_exact(width_at(site, self.config()))) {
-                        sink(Reading { prompt: origin.prompt, position: origin.row.position, site, values });
+                    let width = self.config().site_width(site, keys) as usize;
+                    for (origin, values) in tokens.zip(values.chunks_exact(width)) {
+                        let Origin { prompt, row: Row { position, .. }, .. } = *origin;
+                        let over_keys = is_over_keys(site).then(|| up_to(values, keys as usize, position as usize + 1));
+                        let values = over_keys.as_deref().unwrap_or(values);
+                        sink(Reading { prompt, position, site, values });
                     }
                 }
                 done += rows.len() as u64;
@@ -107,6 +110,11 @@ impl Engine {
         }
         waves
     }
+}
+
+/// The first `seen` of each head's `keys` entries.
+fn up_to(values: &[f32], keys: usize, seen: usize) -> Vec<f32> {
+    values.chunks_exact(keys).flat_map(|head| &head[..seen]).copied().collect()
 }
 
 /// A wave in steps: each has as many rows, and as many ends of prompts, as a step may have.

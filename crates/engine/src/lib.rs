@@ -20,7 +20,7 @@ mod parallel;
 mod pass_shape;
 mod weights;
 
-pub use edit::{Edit, Operation};
+pub use edit::{Condition, Edit, Operation, Part, PatchRows, Test};
 pub use engine::{BackendKind, Engine, StepCost};
 pub use error::EngineError;
 pub use generate::{DECODE_ROWS, Generation, Lane, LaneEnd, LaneResult, Timing, Written};
@@ -38,7 +38,8 @@ pub trait Controls {
         false
     }
 
-    /// The coefficient of an edit for the steps that follow; `given` is what the edit says itself.
+    /// The strength of an edit for the steps that follow, in its operation's own terms (a coefficient, a factor); `given`
+    /// is what the edit says itself.
     fn coefficient(&self, edit: usize, given: f32) -> f32 {
         let _ = edit;
         given

@@ -1,7 +1,8 @@
 //! What a pass is asked for besides its tokens: the sites to tap, the edits to make, and how far to go.
 
-use std::sync::Arc;
+use crate::edit::{Condition, PlannedEdit};
 use tiller_kernels::TapRows;
+use tiller_model::is_over_keys;
 use tiller_sites::Site;
 
 /// The shape of a pass: all that is fixed when a plan is recorded. What changes from step to step (tokens, positions,
@@ -10,7 +11,11 @@ use tiller_sites::Site;
 pub(crate) struct PassShape {
     pub taps: Vec<(Site, TapRows)>,
     /// In the order in which they act; the index is the edit's slot.
-    pub edits: Vec<(Site, Arc<[f32]>)>,
+    pub edits: Vec<PlannedEdit>,
+    /// Keys for which scores and patterns have room, where a tap or an edit touches them; else 0.
+    pub keys: u32,
+    /// Penalty of tokens that the text already has; 1 for none.
+    pub repetition_penalty: f32,
     pub head: Head,
 }
 
@@ -29,19 +34,42 @@ pub(crate) enum Head {
 
 impl PassShape {
     /// How far the pass must go to reach every tap.
-    pub fn to_tap(taps: Vec<(Site, TapRows)>, edits: Vec<(Site, Arc<[f32]>)>) -> PassShape {
-        let after_blocks =
-            |rows| taps.iter().any(|&(site, r)| matches!(site, Site::FinalNorm | Site::Logits) && r == rows);
+    pub fn to_tap(taps: Vec<(Site, TapRows)>, edits: Vec<PlannedEdit>, keys: u32) -> PassShape {
+        let after_blocks = |rows| {
+            let after = |site| matches!(site, Site::FinalScale | Site::FinalNorm | Site::Logits);
+            taps.iter().any(|&(site, r)| after(site) && r == rows)
+        };
         let head = match (after_blocks(TapRows::All), after_blocks(TapRows::Picks)) {
             (true, _) => Head::Rows,
             (false, true) => Head::Picks,
             (false, false) => Head::Skip,
         };
-        PassShape { taps, edits, head }
+        PassShape { taps, edits, keys, repetition_penalty: 1.0, head }
     }
 
     /// Whether anything happens at `site`, so that its activation has to stand on its own.
     pub fn touches(&self, site: Site) -> bool {
-        self.taps.iter().any(|&(s, _)| s == site) || self.edits.iter().any(|(s, _)| *s == site)
+        self.taps.iter().any(|&(s, _)| s == site)
+            || self.edits.iter().any(|edit| edit.site == site || reads(edit, site))
+    }
+
+    /// Whether anything happens at one of `sites`.
+    pub fn touches_any(&self, sites: &[Site]) -> bool {
+        sites.iter().any(|&site| self.touches(site))
+    }
+}
+
+/// Whether the condition of `edit` reads `site`.
+pub(crate) fn reads(edit: &PlannedEdit, site: Site) -> bool {
+    let condition = edit.gate.as_ref().map(|gate| &gate.condition);
+    matches!(condition, Some(Condition::Activation { site: read, .. }) if *read == site)
+}
+
+/// Keys for which scores and patterns need room in sequences of up to `tokens`: 0 where nothing touches them. In steps,
+/// so that texts of different lengths share plans.
+pub(crate) fn keys_for<'a>(sites: impl IntoIterator<Item = &'a Site>, tokens: u32) -> u32 {
+    match sites.into_iter().any(|&site| is_over_keys(site)) {
+        true => tokens.next_multiple_of(32),
+        false => 0,
     }
 }

@@ -8,7 +8,7 @@ mod prompt;
 mod session;
 mod vector_file;
 
-pub use edits::resolve_edits;
+pub use edits::{EditError, resolve_edit, strength_unit};
 pub use prompt::PromptError;
 pub use session::{LoadError, ModelFacts, Session};
 pub use vector_file::{ControlVectorFile, VectorAtLayer, VectorFileError};

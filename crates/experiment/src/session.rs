@@ -2,8 +2,8 @@
 
 use crate::{PromptError, prompt};
 use tiller_engine::{Controls, Engine, EngineError, Generation, Gpu, Lane};
-use tiller_formats::{ByteSource, Gguf, GgufError, Quant};
-use tiller_model::{ChatTemplate, ChatTemplateError, ModelConfig, Tokenizer, TokenizerError};
+use tiller_formats::ByteSource;
+use tiller_model::{ChatTemplate, Checkpoint, ModelFiles, ModelFilesError, Tokenizer};
 use tiller_recipe::Prompt;
 use tiller_sites::Sampling;
 
@@ -29,11 +29,7 @@ pub struct ModelFacts {
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     #[error(transparent)]
-    File(#[from] GgufError),
-    #[error(transparent)]
-    Tokenizer(#[from] TokenizerError),
-    #[error(transparent)]
-    Template(#[from] ChatTemplateError),
+    Files(#[from] ModelFilesError),
     #[error(transparent)]
     Engine(#[from] EngineError),
 }
@@ -48,16 +44,27 @@ impl Session {
         controls: &impl Controls,
         progress: impl FnMut(u64, u64),
     ) -> Result<Session, LoadError> {
-        let gguf = Gguf::read(source).await?;
-        // That its architecture cannot be run says more of a file than what its tokenizer lacks.
-        ModelConfig::from_gguf(&gguf).map_err(EngineError::from)?;
-        let tokenizer = Tokenizer::from_gguf(&gguf)?;
-        let template = ChatTemplate::from_gguf(&gguf)?;
-        let facts = facts(&gguf);
+        Session::from_files(ModelFiles::from_gguf(source).await?, gpu, context, controls, progress).await
+    }
+
+    /// As [`Session::load`], of a model in any format.
+    pub async fn from_files<C: Checkpoint>(
+        files: ModelFiles<C>,
+        gpu: Option<Gpu>,
+        context: u32,
+        controls: &impl Controls,
+        progress: impl FnMut(u64, u64),
+    ) -> Result<Session, LoadError> {
+        let facts = ModelFacts {
+            name: files.config.name.clone().unwrap_or_else(|| "unnamed model".into()),
+            parameters: files.parameters(),
+            quantisation: files.quantisation().to_string(),
+        };
+        let ModelFiles { config, tokenizer, template, checkpoint } = files;
         let end_tokens = (0..tokenizer.vocab_size()).filter(|&id| tokenizer.is_end(id)).collect();
         let engine = match gpu {
-            Some(gpu) => Engine::on_gpu(gpu, &gguf, source, context, controls, progress).await?,
-            None => Engine::on_cpu(&gguf, source, context, controls, progress).await?,
+            Some(gpu) => Engine::on_gpu(gpu, config, &checkpoint, context, controls, progress).await?,
+            None => Engine::on_cpu(config, &checkpoint, context, controls, progress).await?,
         };
         Ok(Session { engine, tokenizer, template, facts, end_tokens })
     }
@@ -87,25 +94,5 @@ impl Session {
             alternatives: false,
             edits,
         }
-    }
-}
-
-fn facts(gguf: &Gguf) -> ModelFacts {
-    let elements = |quant: Quant| -> u64 {
-        gguf.tensors.values().filter(|tensor| tensor.quant == quant).map(|tensor| tensor.elements() as u64).sum()
-    };
-    let most = Quant::ALL.into_iter().max_by_key(|&quant| elements(quant)).expect("there are quantisations");
-    ModelFacts {
-        name: gguf
-            .metadata
-            .find_str("general.name")
-            .ok()
-            .flatten()
-            .unwrap_or("unnamed model")
-            .chars()
-            .take(200)
-            .collect(),
-        parameters: Quant::ALL.into_iter().map(elements).sum(),
-        quantisation: most.to_string(),
     }
 }

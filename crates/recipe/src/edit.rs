@@ -196,7 +196,8 @@ impl Edit {
             Operation::Map { read, write, offsets } => {
                 at_most("directions of an edit", read.len().max(write.len()).max(offsets.len()), limits::VECTORS)?;
                 read.iter().chain(write).copied().try_for_each(exists)?;
-                if read.is_empty() || read.len() != write.len() || !(offsets.is_empty() || offsets.len() == read.len()) {
+                if read.is_empty() || read.len() != write.len() || !(offsets.is_empty() || offsets.len() == read.len())
+                {
                     return Err("an edit's map does not have as many directions to read by as to write by".into());
                 }
                 offsets.iter().try_for_each(|offset| within("offset of an edit", *offset, f32::MIN..=f32::MAX))?;

@@ -6,9 +6,11 @@
 //! The page, the native program and the tests read the same recipes. This crate knows nothing of engines or pages.
 
 mod direction;
+mod edit;
 mod link;
 mod schema;
 
 pub use direction::Direction;
+pub use edit::{Condition, Edit, Operation, Part, Source, Test};
 pub use link::{LINK_LIMIT, from_fragment, to_fragment};
-pub use schema::{Edit, Pair, Prompt, Recipe, RecipeError, Source, Turn, VERSION, Vector, View};
+pub use schema::{Pair, Prompt, Recipe, RecipeError, Turn, VERSION, Vector, View};

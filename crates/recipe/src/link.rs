@@ -107,12 +107,7 @@ mod tests {
                 norm: 7.25,
                 typical_norm: 61.5,
             }],
-            edits: vec![Edit {
-                source: Source::Vector(0),
-                site: Site::ResidPost(15),
-                strength: 1.6,
-                positions: Positions::All,
-            }],
+            edits: vec![Edit::add(Source::Vector(0), Site::ResidPost(15), 1.6)],
             backend: Some("gpu".into()),
         }
     }

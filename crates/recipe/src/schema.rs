@@ -1,11 +1,12 @@
 //! The schema of a recipe, and what a valid one is.
 
-use crate::Direction;
+use crate::{Direction, Edit};
 use serde::{Deserialize, Serialize};
-use tiller_sites::{ModelRef, Positions, Sampling, Site};
+use tiller_sites::{ModelRef, Sampling};
 
 /// The version that this program writes, and the newest that it reads.
-pub const VERSION: u32 = 1;
+/// 2 added operations, parts and conditions to edits, and the repetition penalty.
+pub const VERSION: u32 = 2;
 
 /// An experiment, whole.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -80,36 +81,6 @@ pub struct Vector {
     pub typical_norm: f32,
 }
 
-/// A vector added to an activation: `x += strength * typical_norm * direction`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Edit {
-    pub source: Source,
-    pub site: Site,
-    /// In multiples of the vector's `typical_norm`.
-    pub strength: f32,
-    #[serde(default)]
-    pub positions: Positions,
-}
-
-/// Which direction an edit adds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Source {
-    /// The recipe's vector of this index.
-    Vector(usize),
-    /// The control: a random direction of the same width and length as the vector of this index.
-    Random { like: usize, seed: u32 },
-}
-
-impl Source {
-    /// The index of the vector that this source is, or is the control of.
-    pub fn vector(self) -> usize {
-        match self {
-            Source::Vector(index) | Source::Random { like: index, .. } => index,
-        }
-    }
-}
-
 /// Why a recipe cannot be used. Each message says what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecipeError {
@@ -130,12 +101,13 @@ pub(crate) const DOCUMENT_LIMIT: usize = 1 << 20;
 
 /// The most that a recipe may hold: enough for any experiment that a person reads, and little enough that no link can
 /// fill a tab's memory or keep it busy.
-mod limits {
+pub(crate) mod limits {
     pub const PAIRS: usize = 256;
     pub const TURNS: usize = 64;
     pub const VECTORS: usize = 16;
     pub const EDITS: usize = 16;
     pub const LISTED_POSITIONS: usize = 256;
+    pub const UNITS: usize = 4096;
     pub const TEXT_CHARS: usize = 20_000;
     pub const NAME_CHARS: usize = 200;
     pub const LAYERS: u32 = 1024;
@@ -185,13 +157,8 @@ impl Recipe {
         within("number of tokens", self.max_tokens, 1..=limits::MAX_TOKENS)?;
         within("temperature", self.sampling.temperature, 0.0..=limits::TEMPERATURE)?;
         within("top-p", self.sampling.top_p, 0.0..=1.0)?;
-        match &self.prompt {
-            Prompt::Text(text) => at_most("prompt", text.chars().count(), limits::TEXT_CHARS)?,
-            Prompt::Chat(turns) => {
-                at_most("turns", turns.len(), limits::TURNS)?;
-                turns.iter().try_for_each(Turn::check)?;
-            }
-        }
+        within("repetition penalty", self.sampling.repetition_penalty, 0.1..=10.0)?;
+        self.prompt.check()?;
         at_most("pairs", self.pairs.len(), limits::PAIRS)?;
         for pair in &self.pairs {
             at_most("text of a pair", pair.positive.chars().count(), limits::TEXT_CHARS)?;
@@ -202,6 +169,18 @@ impl Recipe {
         at_most("edits", self.edits.len(), limits::EDITS)?;
         self.edits.iter().try_for_each(|edit| edit.check(self.vectors.len()))?;
         at_most("name of the backend", self.backend.iter().map(String::len).sum(), limits::NAME_CHARS)
+    }
+}
+
+impl Prompt {
+    pub(crate) fn check(&self) -> Result<(), String> {
+        match self {
+            Prompt::Text(text) => at_most("prompt", text.chars().count(), limits::TEXT_CHARS),
+            Prompt::Chat(turns) => {
+                at_most("turns", turns.len(), limits::TURNS)?;
+                turns.iter().try_for_each(Turn::check)
+            }
+        }
     }
 }
 
@@ -224,26 +203,12 @@ impl Vector {
     }
 }
 
-impl Edit {
-    fn check(&self, vectors: usize) -> Result<(), String> {
-        if self.source.vector() >= vectors {
-            return Err(format!("an edit names vector {}, and there are {vectors}", self.source.vector()));
-        }
-        within("layer of an edit", self.site.layer().unwrap_or(0), 0..=limits::LAYERS - 1)?;
-        within("strength", self.strength, -limits::STRENGTH..=limits::STRENGTH)?;
-        match &self.positions {
-            Positions::Listed(listed) => at_most("positions of an edit", listed.len(), limits::LISTED_POSITIONS),
-            Positions::All | Positions::Prompt | Positions::Generated | Positions::Last => Ok(()),
-        }
-    }
-}
-
-fn at_most(what: &str, found: usize, limit: usize) -> Result<(), String> {
+pub(crate) fn at_most(what: &str, found: usize, limit: usize) -> Result<(), String> {
     if found <= limit { Ok(()) } else { Err(format!("{what}: {found}, where at most {limit} are allowed")) }
 }
 
 /// NaN lies in no range, so what is no number is refused too.
-fn within<T>(what: &str, found: T, range: std::ops::RangeInclusive<T>) -> Result<(), String>
+pub(crate) fn within<T>(what: &str, found: T, range: std::ops::RangeInclusive<T>) -> Result<(), String>
 where
     T: PartialOrd + std::fmt::Display,
 {

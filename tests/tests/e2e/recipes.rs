@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use std::path::PathBuf;
-use tiller_engine::{Positions, Sampling, Site};
+use tiller_engine::{Sampling, Site};
 use tiller_recipe::{Direction, Edit, Pair, Prompt, Recipe, Source, VERSION, Vector, View, to_fragment};
 use tiller_sites::{ModelRef, catalogue};
 
@@ -46,12 +46,7 @@ pub fn steered(model: ModelRef, width: usize) -> Result<Recipe> {
             norm: 5.0,
             typical_norm: 50.0,
         }],
-        edits: vec![Edit {
-            source: Source::Vector(0),
-            site: Site::ResidPost(15),
-            strength: 1.5,
-            positions: Positions::All,
-        }],
+        edits: vec![Edit::add(Source::Vector(0), Site::ResidPost(15), 1.5)],
         ..plain(model)
     })
 }

@@ -45,10 +45,10 @@ pub struct ChosenVector {
     pub pairs: Vec<Pair>,
 }
 
-/// An edit with the vector it uses.
+/// An edit with the vectors it uses, which it names by their place here.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FurtherEdit {
-    pub vector: Vector,
+    pub vectors: Vec<Vector>,
     pub edit: Edit,
 }
 
@@ -125,21 +125,14 @@ impl Experiment {
                 norm: at.norm,
                 typical_norm: at.typical_norm,
             });
-            edits.push(Edit {
-                source: self.control.map_or(Source::Vector(0), |seed| Source::Random { like: 0, seed }),
-                site: Site::ResidPost(at.layer),
-                strength: self.strength,
-                positions: self.positions.clone(),
-            });
+            let source = self.control.map_or(Source::Vector(0), |seed| Source::Random { like: 0, seed });
+            let added = Edit::add(source, Site::ResidPost(at.layer), self.strength);
+            edits.push(Edit { positions: self.positions.clone(), ..added });
         }
-        for FurtherEdit { vector, edit } in &self.further {
-            let index = vectors.len();
-            let source = match edit.source {
-                Source::Vector(_) => Source::Vector(index),
-                Source::Random { seed, .. } => Source::Random { like: index, seed },
-            };
-            vectors.push(vector.clone());
-            edits.push(Edit { source, ..edit.clone() });
+        for FurtherEdit { vectors: own, edit } in &self.further {
+            let first = vectors.len();
+            vectors.extend(own.iter().cloned());
+            edits.push(edit.clone().with_vectors(|index| first + index));
         }
         (vectors, edits)
     }
@@ -181,14 +174,22 @@ impl Experiment {
     /// slider moves; all others are kept as they are.
     pub fn from_recipe(recipe: Recipe) -> Experiment {
         let Recipe { vectors, mut edits, pairs, .. } = recipe;
-        let main = edits.iter().position(|edit| edit.site == Site::ResidPost(vectors[edit.source.vector()].layer));
+        let main = edits.iter().position(|edit| {
+            let at = edit.source.vector().map(|index| Site::ResidPost(vectors[index].layer));
+            edit.is_plain_addition() && at == Some(edit.site)
+        });
         let main = main.map(|at| edits.remove(at));
-        let further =
-            edits.into_iter().map(|edit| FurtherEdit { vector: vectors[edit.source.vector()].clone(), edit }).collect();
-        let vector = match &main {
-            Some(edit) => vectors.into_iter().nth(edit.source.vector()),
-            None => vectors.into_iter().next(),
+        let with_vectors = |edit: Edit| {
+            let named = edit.vectors();
+            let place = |index: usize| named.iter().position(|&name| name == index).unwrap_or(0);
+            FurtherEdit {
+                vectors: named.iter().map(|&index| vectors[index].clone()).collect(),
+                edit: edit.with_vectors(place),
+            }
         };
+        let further = edits.into_iter().map(with_vectors).collect();
+        let own = main.as_ref().and_then(|edit| edit.source.vector()).unwrap_or(0);
+        let vector = vectors.into_iter().nth(own);
         Experiment {
             model: recipe.model,
             prompt: PromptDraft::from_prompt(recipe.prompt),
@@ -199,7 +200,7 @@ impl Experiment {
             pairs,
             strength: main.as_ref().map_or(0.0, |edit| edit.strength),
             control: main.as_ref().and_then(|edit| match edit.source {
-                Source::Vector(_) => None,
+                Source::None | Source::Vector(_) => None,
                 Source::Random { seed, .. } => Some(seed),
             }),
             positions: main.map(|edit| edit.positions).unwrap_or_default(),
@@ -312,8 +313,7 @@ mod tests {
     #[test]
     fn edits_that_the_slider_does_not_move_are_kept() {
         let mut recipe = steered().to_recipe(View::Steer, None);
-        let elsewhere =
-            Edit { source: Source::Vector(0), site: Site::MlpOut(1), strength: 0.5, positions: Positions::Last };
+        let elsewhere = Edit { positions: Positions::Last, ..Edit::add(Source::Vector(0), Site::MlpOut(1), 0.5) };
         recipe.edits.insert(0, elsewhere.clone());
         let opened = Experiment::from_recipe(recipe);
         assert_eq!(opened.strength, -1.25);

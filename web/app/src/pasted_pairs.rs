@@ -57,7 +57,10 @@ mod tests {
 
     #[test]
     fn a_spreadsheet_is_pairs() {
-        assert_eq!(pasted_pairs("yes, gladly\tno\nup\tdown\n"), Some(vec![pair("yes, gladly", "no"), pair("up", "down")]));
+        assert_eq!(
+            pasted_pairs("yes, gladly\tno\nup\tdown\n"),
+            Some(vec![pair("yes, gladly", "no"), pair("up", "down")])
+        );
     }
 
     #[test]

@@ -46,9 +46,7 @@ impl From<LoadError> for Stop {
     fn from(error: LoadError) -> Stop {
         match error {
             LoadError::Engine(error) => error.into(),
-            LoadError::File(_) | LoadError::Tokenizer(_) | LoadError::Template(_) => {
-                Stop::failed("This model cannot be used", error)
-            }
+            LoadError::Files(_) => Stop::failed("This model cannot be used", error),
         }
     }
 }

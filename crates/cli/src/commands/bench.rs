@@ -10,7 +10,7 @@ use crate::peak_memory::peak_host_bytes;
 use clap::Args;
 use serde::Serialize;
 use std::time::Instant;
-use tiller_engine::{DECODE_ROWS, Edit, Engine, Generation, Operation, Positions, Sampling, Site, StepCost, Timing};
+use tiller_engine::{DECODE_ROWS, Edit, Engine, Generation, Sampling, Site, StepCost, Timing};
 use tiller_interp::evidence::NEUTRAL_TEXT;
 use tiller_interp::steer::random_direction;
 use tiller_recipe::Prompt;
@@ -125,9 +125,8 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
 /// A vector added at every token, after the middle block: what steering usually is.
 fn edit_in_the_middle(engine: &Engine) -> Edit {
     let config = engine.config();
-    let vector = random_direction(1, config.width as usize).into();
-    let operation = Operation::Add { vector, coefficient: 1.0 };
-    Edit { site: Site::ResidPost(config.layers / 2), operation, positions: Positions::All }
+    let vector = random_direction(1, config.width as usize);
+    Edit::add(Site::ResidPost(config.layers / 2), vector, 1.0)
 }
 
 async fn time(engine: &mut Engine, what: &Generation) -> anyhow::Result<Timing> {

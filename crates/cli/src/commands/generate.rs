@@ -11,7 +11,6 @@ use clap::Args;
 use serde::Serialize;
 use std::time::Instant;
 use tiller_engine::{Generation, Sampling, Written};
-use tiller_experiment::resolve_edits;
 use tiller_model::{StreamDecoder, Tokenizer};
 
 #[derive(Args)]
@@ -57,12 +56,12 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
     let sampling = flags.sampling.sampling(recipe.as_ref().map_or(Sampling::GREEDY, |recipe| recipe.sampling));
     let of_recipe = recipe.as_ref().map(|recipe| recipe.max_tokens);
     let max_tokens = flags.max_tokens.or(of_recipe).unwrap_or(DEFAULT_MAX_TOKENS);
-    let mut edits = match &recipe {
-        Some(recipe) => resolve_edits(&recipe.vectors, &recipe.edits)?,
-        None => Vec::new(),
-    };
 
     let mut loaded = flags.device.load(&model).await?;
+    let mut edits = match &recipe {
+        Some(recipe) => loaded.session.resolve_edits(&recipe.vectors, &recipe.edits, &()).await?,
+        None => Vec::new(),
+    };
     edits.extend(flags.steering.edit(loaded.session.engine.config()).await?);
     let prompt_tokens = prompt.tokens(&loaded.session)?;
     let what = loaded.session.generation(prompt_tokens.clone(), edits, &[true], sampling, max_tokens);

@@ -8,7 +8,6 @@ use clap::Args;
 use serde::Serialize;
 use std::time::Instant;
 use tiller_engine::LaneEnd;
-use tiller_experiment::resolve_edits;
 use tiller_interp::evidence::{self, CONTROL_SEEDS, Evidence, Measurement, NEUTRAL_TEXT};
 use tiller_recipe::Prompt;
 
@@ -51,7 +50,6 @@ struct Text {
 
 pub async fn run(flags: Flags) -> anyhow::Result<()> {
     let recipe = recipe_file::read(&flags.recipe)?;
-    let edits = resolve_edits(&recipe.vectors, &recipe.edits)?;
     let model = flags.model.unwrap_or_else(|| ModelSource::Hub(recipe.model.clone()));
     let mut loaded = flags.device.load(&model).await?;
     if let Some(backend) = recipe.backend.as_deref().filter(|&backend| backend != loaded.backend()) {
@@ -61,6 +59,7 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
         );
     }
 
+    let edits = loaded.session.resolve_edits(&recipe.vectors, &recipe.edits, &()).await?;
     let prompt_tokens = loaded.session.tokens(&recipe.prompt)?;
     let what = loaded.session.generation(
         prompt_tokens.clone(),

@@ -2,35 +2,66 @@
 
 use super::matrix::dot;
 use crate::parallel;
+use std::ops::Range;
 use tiller_kernels::Row;
-use tiller_model::ModelConfig;
+use tiller_model::{LayerAttention, ModelConfig, RopeConfig};
 
-/// Attention's shape, and the rotation of its positions.
+/// Attention's shape, and the rotations of its positions.
 #[derive(Clone, Debug)]
 pub(crate) struct Geometry {
     pub heads: usize,
     pub kv_heads: usize,
     pub head_dim: usize,
+    /// Factor of the scores.
+    pub scale: f32,
+    pub soft_cap: Option<f32>,
+    pub rotations: Vec<Rotation>,
+    pub layers: Vec<LayerAttention>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Rotation {
     pub interleaved: bool,
     /// One for each pair of rotated dimensions: `base^(-2i/dims)`, divided by the model's factors.
     pub inverse_frequencies: Vec<f32>,
 }
 
-impl Geometry {
-    /// `factors`: the frequency factors of Llama 3's scaled RoPE, `[dims / 2]`, where the file has them.
-    pub fn new(config: &ModelConfig, factors: Option<&[f32]>) -> Geometry {
-        let dims = config.rope.dims as usize;
+impl Rotation {
+    /// `factors`: `[dims / 2]`, where the model has them.
+    pub fn new(rope: &RopeConfig, factors: Option<&[f32]>) -> Rotation {
+        let dims = rope.dims as usize;
         let frequency = |i: usize| {
-            let plain = f64::from(config.rope.base).powf(-2.0 * i as f64 / dims as f64);
+            let plain = f64::from(rope.base).powf(-2.0 * i as f64 / dims as f64);
             let factor = factors.and_then(|f| f.get(i)).copied().unwrap_or(1.0);
-            (plain / f64::from(factor) / f64::from(config.rope.linear_scale)) as f32
+            (plain / f64::from(factor) / f64::from(rope.linear_scale)) as f32
         };
+        Rotation { interleaved: rope.interleaved, inverse_frequencies: (0..dims / 2).map(frequency).collect() }
+    }
+
+    /// Rotates the heads in `x` (`[heads * head_dim]`) to `position` (Su et al. 2021, "RoFormer").
+    fn rotate(&self, x: &mut [f32], head_dim: usize, position: u32) {
+        let half = self.inverse_frequencies.len();
+        for head in x.chunks_exact_mut(head_dim) {
+            for (i, frequency) in self.inverse_frequencies.iter().enumerate() {
+                let (sin, cos) = (position as f32 * frequency).sin_cos();
+                // Llama's GGUF files hold each pair side by side; others keep the second half of the head apart.
+                let (a, b) = if self.interleaved { (2 * i, 2 * i + 1) } else { (i, i + half) };
+                (head[a], head[b]) = (head[a] * cos - head[b] * sin, head[a] * sin + head[b] * cos);
+            }
+        }
+    }
+}
+
+impl Geometry {
+    pub fn new(config: &ModelConfig, rotations: Vec<Rotation>) -> Geometry {
         Geometry {
             heads: config.heads as usize,
             kv_heads: config.kv_heads as usize,
             head_dim: config.head_dim as usize,
-            interleaved: config.rope.interleaved,
-            inverse_frequencies: (0..dims / 2).map(frequency).collect(),
+            scale: config.attention.scale,
+            soft_cap: config.attention.soft_cap,
+            rotations,
+            layers: config.attention.layers.clone(),
         }
     }
 
@@ -38,21 +69,33 @@ impl Geometry {
         self.kv_heads * self.head_dim
     }
 
-    /// `1 / sqrt(head_dim)`.
-    pub fn scale(&self) -> f32 {
-        1.0 / (self.head_dim as f32).sqrt()
+    fn q_width(&self) -> usize {
+        self.heads * self.head_dim
     }
 
-    /// Rotates the heads in `x` (`[heads * head_dim]`) to `position` (Su et al. 2021, "RoFormer").
-    fn rotate(&self, x: &mut [f32], position: u32) {
-        let half = self.inverse_frequencies.len();
-        for head in x.chunks_exact_mut(self.head_dim) {
-            for (i, frequency) in self.inverse_frequencies.iter().enumerate() {
-                let (sin, cos) = (position as f32 * frequency).sin_cos();
-                // Llama's GGUF files hold each pair side by side; others keep the second half of the head apart.
-                let (a, b) = if self.interleaved { (2 * i, 2 * i + 1) } else { (i, i + half) };
-                (head[a], head[b]) = (head[a] * cos - head[b] * sin, head[a] * sin + head[b] * cos);
-            }
+    /// The positions that the token at `position` attends to in layer `layer`.
+    pub fn visible(&self, layer: usize, position: u32) -> Range<usize> {
+        let end = position as usize + 1;
+        let first = self.layers[layer].window.map_or(0, |window| end.saturating_sub(window as usize));
+        first..end
+    }
+}
+
+/// The score of what a row may not see.
+const UNSEEN: f32 = -1e30;
+
+/// Gains `[head_dim]` of the norms of queries' and keys' heads.
+pub(crate) struct HeadGains<'a> {
+    pub q: &'a [f32],
+    pub k: &'a [f32],
+    pub epsilon: f32,
+}
+
+fn norm_heads(x: &mut [f32], gain: &[f32], epsilon: f32) {
+    for head in x.chunks_exact_mut(gain.len()) {
+        let root = (dot(head, head) / gain.len() as f32 + epsilon).sqrt();
+        for (x, gain) in head.iter_mut().zip(gain) {
+            *x = *x / root * gain;
         }
     }
 }
@@ -75,10 +118,18 @@ impl CpuKv {
         self.layers.iter().map(|(k, v)| size_of_val(k.as_slice()) as u64 + size_of_val(v.as_slice()) as u64).sum()
     }
 
-    /// Rotates queries and keys in `qkv` (`[rows, q | k | v]`) and appends keys and values to the cache.
-    pub fn rotate_and_append(&mut self, qkv: &mut [f32], rows: &[Row], layer: usize, geometry: &Geometry) {
-        let kv_width = geometry.kv_width();
-        let q_width = geometry.heads * geometry.head_dim;
+    /// Norms and rotates queries and keys in `qkv` (`[rows, q | k | v]`) and appends keys and values to the cache. The keys
+    /// in `qkv` stay as they were.
+    pub fn rotate_and_append(
+        &mut self,
+        qkv: &mut [f32],
+        rows: &[Row],
+        norms: Option<&HeadGains>,
+        layer: usize,
+        geometry: &Geometry,
+    ) {
+        let (q_width, kv_width, head_dim) = (geometry.q_width(), geometry.kv_width(), geometry.head_dim);
+        let rotation = geometry.layers[layer].rope.map(|rope| &geometry.rotations[rope]);
         let (keys, values) = &mut self.layers[layer];
         let last = rows.iter().map(|row| (row.kv_start + row.position) as usize).max().unwrap_or(0);
         let room = (last + 1).next_multiple_of(ROWS_AT_ONCE) * kv_width;
@@ -87,44 +138,98 @@ impl CpuKv {
             store.resize(room, 0.0);
         }
         for (row, qkv) in rows.iter().zip(qkv.chunks_exact_mut(q_width + 2 * kv_width)) {
-            let (qk, v) = qkv.split_at_mut(q_width + kv_width);
-            geometry.rotate(qk, row.position);
             let at = (row.kv_start + row.position) as usize * kv_width;
-            keys[at..at + kv_width].copy_from_slice(&qk[q_width..]);
-            values[at..at + kv_width].copy_from_slice(v);
+            let (q, kv) = qkv.split_at_mut(q_width);
+            let k = &mut keys[at..at + kv_width];
+            k.copy_from_slice(&kv[..kv_width]);
+            values[at..at + kv_width].copy_from_slice(&kv[kv_width..]);
+            if let Some(norms) = norms {
+                norm_heads(q, norms.q, norms.epsilon);
+                norm_heads(k, norms.k, norms.epsilon);
+            }
+            if let Some(rotation) = rotation {
+                rotation.rotate(q, head_dim, row.position);
+                rotation.rotate(k, head_dim, row.position);
+            }
         }
     }
 
     /// Attention of every row's queries over its own sequence up to itself: `[rows, heads * head_dim]`.
     pub fn attention(&self, qkv: &[f32], rows: &[Row], layer: usize, geometry: &Geometry) -> Vec<f32> {
-        let Geometry { heads, kv_heads, head_dim, .. } = *geometry;
-        let kv_width = geometry.kv_width();
-        let qkv_width = heads * head_dim + 2 * kv_width;
-        let (keys, values) = &self.layers[layer];
         let of_row = |r: usize| {
-            let first = rows[r].kv_start as usize;
-            let sequence = first * kv_width..(first + rows[r].position as usize + 1) * kv_width;
-            let (keys, values) = (&keys[sequence.clone()], &values[sequence]);
-            let mut z = vec![0.0; heads * head_dim];
-            for (head, z) in z.chunks_exact_mut(head_dim).enumerate() {
-                let q = &qkv[r * qkv_width + head * head_dim..][..head_dim];
-                let at = head / (heads / kv_heads) * head_dim;
-                let mut pattern: Vec<f32> =
-                    keys.chunks_exact(kv_width).map(|k| dot(q, &k[at..at + head_dim]) * geometry.scale()).collect();
+            let seen = geometry.visible(layer, rows[r].position);
+            let mut z = vec![0.0; geometry.q_width()];
+            for (head, z) in z.chunks_exact_mut(geometry.head_dim).enumerate() {
+                let mut pattern = self.scores_of(qkv, rows, r, head, layer, geometry);
                 softmax(&mut pattern);
-                for (weight, v) in pattern.iter().zip(values.chunks_exact(kv_width)) {
-                    for (z, v) in z.iter_mut().zip(&v[at..]) {
-                        *z += weight * v;
-                    }
-                }
+                self.mix(&pattern, rows[r].kv_start as usize + seen.start, head, layer, geometry, z);
             }
             z
         };
         parallel::map(rows.len(), of_row).concat()
     }
+
+    /// Scores as they are before the softmax: `[rows, heads * keys]`.
+    pub fn scores(&self, qkv: &[f32], rows: &[Row], layer: usize, keys: usize, geometry: &Geometry) -> Vec<f32> {
+        let mut scores = vec![UNSEEN; rows.len() * geometry.heads * keys];
+        for (i, scores) in scores.chunks_exact_mut(keys).enumerate() {
+            let (r, head) = (i / geometry.heads, i % geometry.heads);
+            let seen = geometry.visible(layer, rows[r].position);
+            scores[seen].copy_from_slice(&self.scores_of(qkv, rows, r, head, layer, geometry));
+        }
+        scores
+    }
+
+    /// The values mixed by a pattern `[rows, heads * keys]`: `[rows, heads * head_dim]`.
+    pub fn mix_all(&self, pattern: &[f32], rows: &[Row], layer: usize, keys: usize, geometry: &Geometry) -> Vec<f32> {
+        let mut z = vec![0.0; rows.len() * geometry.q_width()];
+        for (i, (z, pattern)) in z.chunks_exact_mut(geometry.head_dim).zip(pattern.chunks_exact(keys)).enumerate() {
+            let (row, head) = (&rows[i / geometry.heads], i % geometry.heads);
+            let seen = geometry.visible(layer, row.position);
+            self.mix(&pattern[seen.clone()], row.kv_start as usize + seen.start, head, layer, geometry, z);
+        }
+        z
+    }
+
+    /// The scores of one head of row `r` for the keys that it may see.
+    fn scores_of(
+        &self,
+        qkv: &[f32],
+        rows: &[Row],
+        r: usize,
+        head: usize,
+        layer: usize,
+        geometry: &Geometry,
+    ) -> Vec<f32> {
+        let Geometry { heads, kv_heads, head_dim, scale, soft_cap, .. } = *geometry;
+        let kv_width = geometry.kv_width();
+        let qkv_width = geometry.q_width() + 2 * kv_width;
+        let seen = geometry.visible(layer, rows[r].position);
+        let first = rows[r].kv_start as usize;
+        let keys = &self.layers[layer].0[(first + seen.start) * kv_width..(first + seen.end) * kv_width];
+        let q = &qkv[r * qkv_width + head * head_dim..][..head_dim];
+        let at = head / (heads / kv_heads) * head_dim;
+        let score = |k: &[f32]| {
+            let score = dot(q, &k[at..at + head_dim]) * scale;
+            soft_cap.map_or(score, |cap| cap * (score / cap).tanh())
+        };
+        keys.chunks_exact(kv_width).map(score).collect()
+    }
+
+    /// Adds the values from cache row `first` on, each times its weight.
+    fn mix(&self, pattern: &[f32], first: usize, head: usize, layer: usize, geometry: &Geometry, z: &mut [f32]) {
+        let kv_width = geometry.kv_width();
+        let at = head / (geometry.heads / geometry.kv_heads) * geometry.head_dim;
+        let values = &self.layers[layer].1[first * kv_width..];
+        for (weight, v) in pattern.iter().zip(values.chunks_exact(kv_width)) {
+            for (z, v) in z.iter_mut().zip(&v[at..]) {
+                *z += weight * v;
+            }
+        }
+    }
 }
 
-fn softmax(x: &mut [f32]) {
+pub(super) fn softmax(x: &mut [f32]) {
     let max = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let mut sum = 0.0;
     for x in x.iter_mut() {

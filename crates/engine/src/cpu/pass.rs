@@ -1,12 +1,15 @@
 //! One pass on the CPU: every operation computes at once.
 
+use super::attention::{HeadGains, softmax};
+use super::edits::{Latches, change, holds};
 use super::{Cpu, CpuKv, CpuMatrix, Geometry};
 use crate::EngineError;
-use crate::backend::{Norm, Pass};
+use crate::backend::{HeadNorms, Norm, Pass};
+use crate::edit::{Condition, PlannedEdit};
 use candle_core::{D, Device, Tensor};
-use std::sync::Arc;
+use std::ops::Range;
 use tiller_kernels::{Drawn, LANE_BIT, LANES, Row, Step, TapRows};
-use tiller_sites::Site;
+use tiller_model::{Activation, NormKind};
 
 /// What the CPU backend carries from step to step.
 pub(crate) struct StepState {
@@ -14,14 +17,25 @@ pub(crate) struct StepState {
     pub geometry: Geometry,
     /// The token each lane drew last.
     pub lane_tokens: [u32; LANES as usize],
+    pub latches: Latches,
+    /// The token at each place of the KV cache, while tokens are remembered.
+    pub text: Vec<u32>,
 }
 
 pub(crate) struct CpuPass<'a> {
     pub step: &'a Step<'a>,
     pub state: &'a mut StepState,
-    pub edits: &'a [(Site, Arc<[f32]>)],
+    pub edits: &'a [PlannedEdit],
+    /// By edit: for which of the step's rows its condition holds.
+    pub gates: Vec<Option<Vec<bool>>>,
     pub taps: Vec<Vec<f32>>,
     pub drawn: Vec<Drawn>,
+}
+
+impl<'a> CpuPass<'a> {
+    pub fn new(step: &'a Step<'a>, state: &'a mut StepState, edits: &'a [PlannedEdit]) -> CpuPass<'a> {
+        CpuPass { step, state, edits, gates: vec![None; edits.len()], taps: Vec::new(), drawn: Vec::new() }
+    }
 }
 
 /// An activation, and whether its rows are the step's or the picked ones.
@@ -37,11 +51,18 @@ impl CpuAct {
 }
 
 impl CpuPass<'_> {
-    /// The step's rows that the rows of `act` belong to.
-    fn rows_of(&self, act: &CpuAct) -> Vec<Row> {
+    /// The indices of the step's rows that the rows of `act` belong to.
+    fn rows_of(&self, act: &CpuAct) -> Vec<usize> {
         match act.picked {
-            true => self.step.picks.iter().map(|pick| self.step.rows[pick.row as usize]).collect(),
-            false => self.step.rows.to_vec(),
+            true => self.step.picks.iter().map(|pick| pick.row as usize).collect(),
+            false => (0..self.step.rows.len()).collect(),
+        }
+    }
+
+    fn token(&self, row: &Row) -> u32 {
+        match row.token & LANE_BIT {
+            0 => row.token,
+            _ => self.state.lane_tokens[(row.token & !LANE_BIT) as usize],
         }
     }
 }
@@ -50,23 +71,64 @@ fn values(x: &Tensor) -> Result<Vec<f32>, EngineError> {
     Ok(x.flatten_all()?.to_vec1()?)
 }
 
+/// `x` less its mean, where the norm centres.
+fn centred(x: &Tensor, kind: NormKind) -> Result<Tensor, EngineError> {
+    Ok(match kind {
+        NormKind::Rms => x.clone(),
+        NormKind::Layer => x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?,
+    })
+}
+
+fn activated(x: &Tensor, activation: Activation) -> Result<Tensor, EngineError> {
+    Ok(match activation {
+        Activation::Silu => x.silu()?,
+        Activation::GeluTanh => x.gelu()?,
+        Activation::GeluErf => x.gelu_erf()?,
+        Activation::Relu => x.relu()?,
+    })
+}
+
 impl Pass for CpuPass<'_> {
     type Device = Cpu;
     type Act = CpuAct;
 
-    fn embed(&mut self, table: &CpuMatrix) -> Result<CpuAct, EngineError> {
-        let token = |row: &Row| match row.token & LANE_BIT {
-            0 => row.token,
-            _ => self.state.lane_tokens[(row.token & !LANE_BIT) as usize],
-        };
-        let ids: Vec<u32> = self.step.rows.iter().map(token).collect();
-        Ok(CpuAct { x: table.gather(&ids)?, picked: false })
+    fn embed(&mut self, table: &CpuMatrix, scale: f32) -> Result<CpuAct, EngineError> {
+        let ids: Vec<u32> = self.step.rows.iter().map(|row| self.token(row)).collect();
+        let x = table.gather(&ids)?;
+        Ok(CpuAct { x: if scale == 1.0 { x } else { (x * f64::from(scale))? }, picked: false })
+    }
+
+    fn add_positions(&mut self, x: CpuAct, table: &CpuMatrix) -> Result<CpuAct, EngineError> {
+        let positions: Vec<u32> = self.step.rows.iter().map(|row| row.position).collect();
+        Ok(x.over((&x.x + table.gather(&positions)?)?))
     }
 
     fn norm(&mut self, x: &CpuAct, norm: &Norm<Tensor>) -> Result<CpuAct, EngineError> {
-        let mean_square = x.x.sqr()?.mean_keepdim(D::Minus1)?;
-        let root = (mean_square + f64::from(norm.epsilon))?.sqrt()?;
-        Ok(x.over(x.x.broadcast_div(&root)?.broadcast_mul(&norm.gain)?))
+        let scale = self.norm_scale(x, norm)?;
+        let normalized = self.divide_by_scale(x, &scale, norm)?;
+        self.gain(normalized, norm)
+    }
+
+    fn norm_scale(&mut self, x: &CpuAct, norm: &Norm<Tensor>) -> Result<CpuAct, EngineError> {
+        let mean_square = centred(&x.x, norm.kind)?.sqr()?.mean_keepdim(D::Minus1)?;
+        Ok(x.over((mean_square + f64::from(norm.epsilon))?.sqrt()?))
+    }
+
+    fn divide_by_scale(&mut self, x: &CpuAct, scale: &CpuAct, norm: &Norm<Tensor>) -> Result<CpuAct, EngineError> {
+        Ok(x.over(centred(&x.x, norm.kind)?.broadcast_div(&scale.x)?))
+    }
+
+    fn gain(&mut self, x: CpuAct, norm: &Norm<Tensor>) -> Result<CpuAct, EngineError> {
+        let gained = x.x.broadcast_mul(&norm.gain)?;
+        Ok(x.over(match &norm.bias {
+            Some(bias) => gained.broadcast_add(bias)?,
+            None => gained,
+        }))
+    }
+
+    fn add_normed(&mut self, a: &CpuAct, norm: &Norm<Tensor>, into: CpuAct) -> Result<CpuAct, EngineError> {
+        let normed = self.norm(a, norm)?;
+        self.add(&normed, into)
     }
 
     fn linear(
@@ -99,19 +161,25 @@ impl Pass for CpuPass<'_> {
         self.add(&y, into)
     }
 
-    fn scale_columns(&mut self, x: CpuAct, factors: &Tensor) -> Result<CpuAct, EngineError> {
-        Ok(x.over(x.x.broadcast_mul(factors)?))
-    }
-
     fn add(&mut self, a: &CpuAct, into: CpuAct) -> Result<CpuAct, EngineError> {
         Ok(into.over((&into.x + &a.x)?))
     }
 
-    fn rotate_and_append(&mut self, qkv: CpuAct, layer: usize) -> Result<CpuAct, EngineError> {
+    fn rotate_and_append(
+        &mut self,
+        qkv: CpuAct,
+        norms: Option<&HeadNorms<Tensor>>,
+        layer: usize,
+    ) -> Result<CpuAct, EngineError> {
         let shape = qkv.x.shape().clone();
         let mut qkv_values = values(&qkv.x)?;
+        let gains = match norms {
+            Some(norms) => Some((values(&norms.q)?, values(&norms.k)?, norms.epsilon)),
+            None => None,
+        };
+        let gains = gains.as_ref().map(|(q, k, epsilon)| HeadGains { q, k, epsilon: *epsilon });
         let StepState { kv, geometry, .. } = &mut *self.state;
-        kv.rotate_and_append(&mut qkv_values, self.step.rows, layer, geometry);
+        kv.rotate_and_append(&mut qkv_values, self.step.rows, gains.as_ref(), layer, geometry);
         Ok(qkv.over(Tensor::from_vec(qkv_values, shape, &Device::Cpu)?))
     }
 
@@ -122,9 +190,65 @@ impl Pass for CpuPass<'_> {
         Ok(qkv.over(Tensor::from_vec(z, shape, &Device::Cpu)?))
     }
 
-    fn swiglu(&mut self, gate_up: &CpuAct) -> Result<CpuAct, EngineError> {
+    fn attention_scores(&mut self, qkv: &CpuAct, layer: usize, keys: u32) -> Result<CpuAct, EngineError> {
+        let StepState { kv, geometry, .. } = &*self.state;
+        let scores = kv.scores(&values(&qkv.x)?, self.step.rows, layer, keys as usize, geometry);
+        let shape = (self.step.rows.len(), geometry.heads * keys as usize);
+        Ok(qkv.over(Tensor::from_vec(scores, shape, &Device::Cpu)?))
+    }
+
+    fn attention_softmax(&mut self, scores: CpuAct, layer: usize, keys: u32) -> Result<CpuAct, EngineError> {
+        let geometry = &self.state.geometry;
+        let mut pattern = values(&scores.x)?;
+        for (i, head) in pattern.chunks_exact_mut(keys as usize).enumerate() {
+            let seen = geometry.visible(layer, self.step.rows[i / geometry.heads].position);
+            softmax(&mut head[seen.clone()]);
+            head[..seen.start].fill(0.0);
+            head[seen.end..].fill(0.0);
+        }
+        Ok(scores.over(Tensor::from_vec(pattern, scores.x.shape().clone(), &Device::Cpu)?))
+    }
+
+    fn attention_mix(&mut self, pattern: &CpuAct, layer: usize, keys: u32) -> Result<CpuAct, EngineError> {
+        let StepState { kv, geometry, .. } = &*self.state;
+        let z = kv.mix_all(&values(&pattern.x)?, self.step.rows, layer, keys as usize, geometry);
+        let shape = (self.step.rows.len(), geometry.heads * geometry.head_dim);
+        Ok(pattern.over(Tensor::from_vec(z, shape, &Device::Cpu)?))
+    }
+
+    fn head_results(&mut self, z: &CpuAct, out: &CpuMatrix) -> Result<CpuAct, EngineError> {
+        let Geometry { heads, head_dim, .. } = self.state.geometry;
+        let alone = |head: usize| {
+            let columns = 0..heads * head_dim;
+            let mask: Vec<f32> = columns.map(|c| f32::from(u8::from(c / head_dim == head))).collect();
+            out.multiply(&z.x.broadcast_mul(&Tensor::new(mask, &Device::Cpu)?)?)
+        };
+        let results = (0..heads).map(alone).collect::<Result<Vec<_>, _>>()?;
+        Ok(z.over(Tensor::cat(&results, 1)?))
+    }
+
+    fn sum_heads(&mut self, results: &CpuAct, bias: Option<&Tensor>) -> Result<CpuAct, EngineError> {
+        let (rows, width) = results.x.dims2()?;
+        let heads = self.state.geometry.heads;
+        let sum = results.x.reshape((rows, heads, width / heads))?.sum(1)?;
+        Ok(results.over(match bias {
+            Some(bias) => sum.broadcast_add(bias)?,
+            None => sum,
+        }))
+    }
+
+    fn gated(&mut self, gate_up: &CpuAct, activation: Activation) -> Result<CpuAct, EngineError> {
         let [gate, up] = <[Tensor; 2]>::try_from(gate_up.x.chunk(2, 1)?).expect("a gate and an up-projection");
-        Ok(gate_up.over((gate.silu()? * up)?))
+        Ok(gate_up.over((activated(&gate, activation)? * up)?))
+    }
+
+    fn activate(&mut self, x: &CpuAct, activation: Activation) -> Result<CpuAct, EngineError> {
+        Ok(x.over(activated(&x.x, activation)?))
+    }
+
+    fn soft_cap(&mut self, x: CpuAct, cap: f32) -> Result<CpuAct, EngineError> {
+        let cap = f64::from(cap);
+        Ok(x.over(((&x.x / cap)?.tanh()? * cap)?))
     }
 
     fn pick_rows(&mut self, x: &CpuAct) -> Result<CpuAct, EngineError> {
@@ -132,22 +256,77 @@ impl Pass for CpuPass<'_> {
         Ok(CpuAct { x: x.x.index_select(&Tensor::new(rows, &Device::Cpu)?, 0)?, picked: true })
     }
 
-    fn add_vector(&mut self, x: CpuAct, slot: usize) -> Result<CpuAct, EngineError> {
-        let coefficient = self.step.coefficients[slot];
-        let scales: Vec<f32> =
-            self.rows_of(&x).iter().map(|row| if row.edits >> slot & 1 == 1 { coefficient } else { 0.0 }).collect();
-        let scales = Tensor::from_vec(scales, (x.x.dim(0)?, 1), &Device::Cpu)?;
-        let vector = Tensor::new(&*self.edits[slot].1, &Device::Cpu)?.unsqueeze(0)?;
-        Ok(x.over((&x.x + scales.broadcast_mul(&vector)?)?))
+    fn open_gate_on_tokens(&mut self, slot: usize) -> Result<(), EngineError> {
+        let Some(Condition::Token(tokens)) = self.edits[slot].gate.as_ref().map(|gate| &gate.condition) else {
+            unreachable!("the edit's condition reads a token");
+        };
+        self.gates[slot] = Some(self.step.rows.iter().map(|row| tokens.contains(&self.token(row))).collect());
+        Ok(())
     }
 
-    fn tap(&mut self, x: &CpuAct, rows: TapRows) -> Result<(), EngineError> {
+    fn open_gate(&mut self, x: &CpuAct, slot: usize) -> Result<(), EngineError> {
+        let gate = self.edits[slot].gate.as_ref().expect("the edit has a condition");
+        let columns = gate.columns.start as usize..gate.columns.end as usize;
+        let mut holding = vec![false; self.step.rows.len()];
+        let width = x.x.dim(1)?;
+        for (h, r) in values(&x.x)?.chunks_exact(width).zip(self.rows_of(x)) {
+            let looks = self.step.rows[r].edits >> gate.slot & 1 == 1;
+            holding[r] = looks && holds(&gate.condition, &h[columns.clone()]);
+        }
+        if let Condition::Activation { latched: true, .. } = gate.condition {
+            holding = self.state.latches.latch(gate.slot as usize, self.step.rows, &holding);
+        }
+        self.gates[slot] = Some(holding);
+        Ok(())
+    }
+
+    fn edit(&mut self, x: CpuAct, slot: usize) -> Result<CpuAct, EngineError> {
+        let (edit, coefficient) = (&self.edits[slot], self.step.coefficients[slot]);
+        let width = x.x.dim(1)?;
+        let mut edited = values(&x.x)?;
+        for (x, r) in edited.chunks_exact_mut(width).zip(self.rows_of(&x)) {
+            let row = &self.step.rows[r];
+            let open = self.gates[slot].as_ref().is_none_or(|gate| gate[r]);
+            if row.edits >> slot & 1 == 1 && open {
+                change(x, edit, coefficient, row.position);
+            }
+        }
+        Ok(x.over(Tensor::from_vec(edited, x.x.shape().clone(), &Device::Cpu)?))
+    }
+
+    fn tap(&mut self, x: &CpuAct, columns: Range<u32>, rows: TapRows) -> Result<(), EngineError> {
         let tapped = match rows {
             TapRows::Picks if !x.picked => self.pick_rows(x)?,
             _ => x.over(x.x.clone()),
         };
-        self.taps.push(values(&tapped.x)?);
+        let columns = tapped.x.narrow(1, columns.start as usize, columns.len())?;
+        self.taps.push(values(&columns)?);
         Ok(())
+    }
+
+    fn remember_tokens(&mut self) -> Result<(), EngineError> {
+        for row in self.step.rows {
+            let (at, token) = ((row.kv_start + row.position) as usize, self.token(row));
+            if self.state.text.len() <= at {
+                self.state.text.resize(at + 1, 0);
+            }
+            self.state.text[at] = token;
+        }
+        Ok(())
+    }
+
+    fn penalise(&mut self, logits: CpuAct, penalty: f32) -> Result<CpuAct, EngineError> {
+        let vocabulary = logits.x.dim(1)?;
+        let plain = values(&logits.x)?;
+        let mut penalised = plain.clone();
+        for (j, r) in self.rows_of(&logits).into_iter().enumerate() {
+            let row = &self.step.rows[r];
+            for &token in &self.state.text[row.kv_start as usize..][..=row.position as usize] {
+                let at = j * vocabulary + token as usize;
+                penalised[at] = if plain[at] > 0.0 { plain[at] / penalty } else { plain[at] * penalty };
+            }
+        }
+        Ok(logits.over(Tensor::from_vec(penalised, logits.x.shape().clone(), &Device::Cpu)?))
     }
 
     fn draw(&mut self, logits: &CpuAct, alternatives: bool) -> Result<(), EngineError> {

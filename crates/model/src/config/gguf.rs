@@ -4,9 +4,9 @@ use super::{
     Activation, AttentionConfig, LayerAttention, MlpConfig, ModelConfig, ModelError, NormConfig, NormKind, RopeConfig,
     RopeFactors, SUPPORTED_ARCHITECTURES, out_of_range, require, within,
 };
+use crate::GgufCheckpoint;
 use crate::checkpoint::Checkpoint;
 use crate::weights::check_weights;
-use crate::GgufCheckpoint;
 use tiller_formats::{Gguf, GgufError};
 
 impl ModelConfig {

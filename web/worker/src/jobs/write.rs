@@ -6,17 +6,15 @@ use crate::failure::Stop;
 use crate::host;
 use crate::live::Live;
 use tiller_engine::{LaneEnd, Written};
-use tiller_experiment::resolve_edits;
+use tiller_experiment::strength_unit;
 use tiller_model::StreamDecoder;
 use tiller_protocol::{Alternative, End, Event, Lane, PromptToken, RunSpec, RunSummary, WrittenToken};
 
 pub async fn run(bench: &mut Bench, live: &Live, run: RunSpec) -> Result<Event, Stop> {
     let session = session(bench)?;
     let prompt = session.tokens(&run.prompt)?;
-    let edits = resolve_edits(&run.vectors, &run.edits)?;
-    live.set_edits(
-        run.edits.iter().map(|edit| (run.vectors[edit.source.vector()].typical_norm, edit.strength)).collect(),
-    );
+    let edits = session.resolve_edits(&run.vectors, &run.edits, live).await?;
+    live.set_edits(run.edits.iter().map(|edit| (strength_unit(&run.vectors, edit), edit.strength)).collect());
 
     let tokenizer = &session.tokenizer;
     let shown = prompt.iter().map(|&id| PromptToken { id, text: tokenizer.token_text(id) }).collect();
@@ -28,7 +26,7 @@ pub async fn run(bench: &mut Bench, live: &Live, run: RunSpec) -> Result<Event, 
     what.alternatives = true;
     let mut decoders: Vec<StreamDecoder> = run.lanes.iter().map(|_| StreamDecoder::new(tokenizer)).collect();
     let on_token = |written: Written| {
-        let Written { lane, index, drawn, coefficients } = written;
+        let Written { lane, index, drawn, strengths } = written;
         let alternative = |&(id, log_prob): &(u32, f32)| Alternative { text: tokenizer.token_text(id), log_prob };
         let token = WrittenToken {
             index,
@@ -36,7 +34,7 @@ pub async fn run(bench: &mut Bench, live: &Live, run: RunSpec) -> Result<Event, 
             text: decoders[lane].push(drawn.token),
             log_prob: drawn.log_prob,
             alternatives: drawn.alternatives.iter().map(alternative).collect(),
-            strengths: live.strengths_of(&coefficients),
+            strengths: live.strengths_of(&strengths),
         };
         host::send(Event::Token { job: live.job, lane: run.lanes[lane], token });
     };

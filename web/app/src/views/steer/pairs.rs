@@ -74,7 +74,10 @@ fn PairRow(row: usize) -> impl IntoView {
     let side = move |positive: bool| {
         let text = move || {
             bench.experiment.with(|experiment| {
-                experiment.pairs.get(row).map(|pair| if positive { pair.positive.clone() } else { pair.negative.clone() })
+                experiment
+                    .pairs
+                    .get(row)
+                    .map(|pair| if positive { pair.positive.clone() } else { pair.negative.clone() })
             })
         };
         let set = move |text: String| {
@@ -93,11 +96,13 @@ fn PairRow(row: usize) -> impl IntoView {
                 on:input=move |input| set(event_target_value(&input))></textarea>
         }
     };
-    let remove = move |_| bench.change("remove pair", |experiment| {
-        if row < experiment.pairs.len() {
-            experiment.pairs.remove(row);
-        }
-    });
+    let remove = move |_| {
+        bench.change("remove pair", |experiment| {
+            if row < experiment.pairs.len() {
+                experiment.pairs.remove(row);
+            }
+        })
+    };
     view! {
         {side(true)}
         {side(false)}
@@ -149,7 +154,9 @@ fn VectorStatus() -> impl IntoView {
         "none" => "No vector yet.".into(),
         "stale" => "The pairs were changed since the vector was built.".into(),
         _ => bench.experiment.with(|experiment| {
-            let Some(at) = experiment.vector.as_ref().and_then(|chosen| chosen.at_layer()) else { return String::new() };
+            let Some(at) = experiment.vector.as_ref().and_then(|chosen| chosen.at_layer()) else {
+                return String::new();
+            };
             let pairs = experiment.vector.as_ref().map_or(0, |chosen| chosen.directions.pairs);
             let from = if pairs == 0 { "From a file".into() } else { format!("From {pairs} pairs, mean difference") };
             format!("{from}; {} long at layer {}.", figures::quantity(at.norm.into()), at.layer)

@@ -23,8 +23,12 @@ pub fn SamplingControls() -> impl IntoView {
             false => format!("temperature {temperature}, seed {seed}, {max} tokens"),
         }
     };
-    let number = move |label: &'static str, id: &'static str, help: &'static str, [min, max, step]: [&'static str; 3],
-                       value: Signal<String>, changed: Callback<String>| {
+    let number = move |label: &'static str,
+                       id: &'static str,
+                       help: &'static str,
+                       [min, max, step]: [&'static str; 3],
+                       value: Signal<String>,
+                       changed: Callback<String>| {
         view! {
             <label class="labelled" title=help>{label}
                 <input class="field mono" type="number" data-testid=id min=min max=max step=step prop:value=move || value.get()
