@@ -5,6 +5,7 @@ use tiller_engine::{BackendKind, Gpu};
 use tiller_experiment::Session;
 use tiller_formats::FileSource;
 
+pub mod docs;
 pub mod golden;
 
 /// Where the files of the model hub are kept on this machine: `TILLER_HUB_CACHE`, or the folder that the set-up fills.
