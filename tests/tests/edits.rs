@@ -475,3 +475,31 @@ fn edits_that_cannot_be_made_are_refused_by_a_sentence() {
     let ragged = Operation::Map { read: flat(100), write: flat(100), offsets: None, coefficient: 1.0 };
     assert!(refusal(Edit::new(site, ragged)).contains("map"));
 }
+
+#[test]
+fn captures_are_what_a_harvest_reads_wherever_they_lie() {
+    // More rows than a step has, and prompts that straddle steps.
+    let prompts: Vec<Vec<u32>> = (0..40).map(|n| (0..3 + n % 17).map(|t| (n * 31 + t * 7) % 256).collect()).collect();
+    let sites = [Site::ResidPost(1), Site::K(0), Site::FinalNorm, Site::Ln2Scale(1)];
+    let edits = [Edit::add(Site::ResidPost(0), floats(&numbers(64, 0.7)), 2.0)];
+    for backend in BACKENDS {
+        let mut engine = tiny(backend);
+        for rows in [TapRows::All, TapRows::Picks] {
+            let what = Harvest { prompts: &prompts, sites: &sites, rows, edits: &edits };
+            let mut read = Vec::new();
+            let sink = |reading: tiller_engine::Reading<'_>| {
+                read.push((reading.site, reading.prompt, reading.position, reading.values.to_vec()));
+            };
+            pollster::block_on(engine.harvest(&what, &(), |_, _| {}, sink)).expect("it reads");
+            let cache = pollster::block_on(engine.capture(&what, &(), |_, _| {})).expect("it captures");
+            assert_eq!(cache.rows() * sites.len(), read.len());
+            for (site, prompt, position, values) in read {
+                let row = cache.row(prompt, position as usize).expect("the token was captured");
+                let kept = pollster::block_on(cache.read(site, row..row + 1)).expect("it was captured");
+                assert_eq!(kept, values, "{site} of token {position} of prompt {prompt} on {}", backend.name());
+            }
+            assert_eq!(cache.row(40, 0), None);
+            assert!(pollster::block_on(cache.read(Site::Embed, 0..1)).is_err());
+        }
+    }
+}

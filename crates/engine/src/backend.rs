@@ -5,6 +5,7 @@ use std::ops::Range;
 use tiller_formats::Quant;
 use tiller_kernels::TapRows;
 use tiller_model::{Activation, NormKind};
+use tiller_sites::Site;
 
 /// Where weights live.
 pub trait Device {
@@ -141,8 +142,8 @@ pub trait Pass {
     /// Makes edit `slot` in the rows that say that it acts on them.
     fn edit(&mut self, x: Self::Act, slot: usize) -> Result<Self::Act, EngineError>;
 
-    /// Hands out a copy of columns of `x`, in the order of the calls.
-    fn tap(&mut self, x: &Self::Act, columns: Range<u32>, rows: TapRows) -> Result<(), EngineError>;
+    /// Hands out a copy of the columns of `x` that `site` takes, in the order of the calls.
+    fn tap(&mut self, x: &Self::Act, site: Site, columns: Range<u32>, rows: TapRows) -> Result<(), EngineError>;
 
     /// Remembers the step's tokens at their places, for [`Pass::penalise`].
     fn remember_tokens(&mut self) -> Result<(), EngineError>;

@@ -8,7 +8,7 @@ use crate::pass_shape::{Head, PassShape, keys_for};
 use crate::weights::{Weights, read_vector};
 use crate::{Controls, EngineError};
 use std::rc::Rc;
-use tiller_kernels::{Gpu, LANES, Plan, PlanStats, Step, StepOutput, Ticket, Want};
+use tiller_kernels::{Gpu, LANES, Plan, PlanStats, Step, StepOutput, Store, Ticket, Want};
 use tiller_model::{Checkpoint, ModelConfig, RopeFactors};
 use tiller_sites::Site;
 
@@ -180,6 +180,22 @@ impl Engine {
         }
     }
 
+    /// A plan whose taps fill `stores`. It is not kept: it belongs to its stores.
+    pub(crate) fn record_capture(
+        &mut self,
+        capacity: u32,
+        shape: &PassShape,
+        stores: Vec<(Site, Store)>,
+    ) -> Result<CapturePlan, EngineError> {
+        let Backend::Gpu { gpu, weights, state, .. } = &self.backend else {
+            unreachable!("on the CPU, activations are kept as they are read");
+        };
+        let mut pass = GpuPass::new(gpu, capacity, state, self.config.vocab, &shape.edits)?;
+        pass.capture_into(stores);
+        forward(&mut pass, &self.config, weights, shape)?;
+        Ok(CapturePlan(pass.finish()?))
+    }
+
     /// Sends a step on its way. `capacity` chooses the kernels (see [`Recorder::new`]) and must hold the step's rows.
     pub(crate) fn submit(&mut self, capacity: u32, shape: &PassShape, step: &Step) -> Result<Pending, EngineError> {
         match &mut self.backend {
@@ -202,6 +218,18 @@ impl Engine {
                 Ok(Pending { step: InFlight::OnGpu(plan, ticket), tapped })
             }
         }
+    }
+}
+
+/// A recorded pass that captures into stores.
+pub(crate) struct CapturePlan(Plan);
+
+impl CapturePlan {
+    /// Runs a step and waits for it; its first row (or pick) goes to row `store_from` of each store.
+    pub async fn capture(&self, step: &Step<'_>, store_from: u32) -> Result<(), EngineError> {
+        let ticket = self.0.submit(step, Want { store_from: Some(store_from), ..Want::default() })?;
+        self.0.read(ticket).await?;
+        Ok(())
     }
 }
 

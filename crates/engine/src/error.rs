@@ -24,6 +24,8 @@ pub enum EngineError {
     VectorWidth { site: tiller_sites::Site, expected: usize, found: usize },
     #[error("the text has {tokens} tokens, but there is room for {room}: shorten it")]
     TooLong { tokens: usize, room: usize },
+    #[error("not captured: {0}")]
+    NotCaptured(String),
     #[error("there is no text: write something first")]
     Empty,
     #[error("token {0} is not in this model's vocabulary")]

@@ -152,7 +152,7 @@ impl Sites<'_> {
             x = pass.edit(x, slot)?;
         }
         for &(_, rows) in self.shape.taps.iter().filter(|(s, _)| *s == site) {
-            pass.tap(&x, self.config.site_columns(site, self.shape.keys), rows)?;
+            pass.tap(&x, site, self.config.site_columns(site, self.shape.keys), rows)?;
             self.tapped.push(site);
         }
         Ok(x)

@@ -9,8 +9,9 @@ use crate::edit::PlannedEdit;
 use prepared::{PreparedChange, PreparedCondition, PreparedEdit};
 use std::ops::Range;
 use tiller_formats::Quant;
-use tiller_kernels::{Act, Columns, Gate, Gpu, Matrix, Plan, Recorder, Rotation, TapRows, Vector, When};
+use tiller_kernels::{Act, Columns, Gate, Gpu, Matrix, Plan, Recorder, Rotation, Store, TapRows, Vector, When};
 use tiller_model::{Activation, NormKind};
+use tiller_sites::Site;
 
 pub(crate) use state::GpuState;
 
@@ -38,6 +39,8 @@ pub(crate) struct GpuPass<'a> {
     /// By slot.
     edits: Vec<PreparedEdit>,
     gates: Vec<Option<Gate>>,
+    /// Where taps go, in the order of the taps; without any, to the host.
+    stores: Option<Vec<(Site, Store)>>,
 }
 
 impl<'a> GpuPass<'a> {
@@ -49,7 +52,18 @@ impl<'a> GpuPass<'a> {
         edits: &[PlannedEdit],
     ) -> Result<GpuPass<'a>, EngineError> {
         let prepared = edits.iter().map(|edit| PreparedEdit::new(gpu, state, vocab, edit)).collect::<Result<_, _>>()?;
-        Ok(GpuPass { recorder: Recorder::new(gpu, capacity), state, edits: prepared, gates: vec![None; edits.len()] })
+        Ok(GpuPass {
+            recorder: Recorder::new(gpu, capacity),
+            state,
+            edits: prepared,
+            gates: vec![None; edits.len()],
+            stores: None,
+        })
+    }
+
+    /// Taps fill these stores instead of being read back.
+    pub fn capture_into(&mut self, stores: Vec<(Site, Store)>) {
+        self.stores = Some(stores);
     }
 
     pub fn finish(self) -> Result<Plan, EngineError> {
@@ -218,8 +232,15 @@ impl Pass for GpuPass<'_> {
         })
     }
 
-    fn tap(&mut self, x: &Act, columns: Range<u32>, rows: TapRows) -> Result<(), EngineError> {
-        self.recorder.tap_columns(x, columns, rows);
+    fn tap(&mut self, x: &Act, site: Site, columns: Range<u32>, rows: TapRows) -> Result<(), EngineError> {
+        match &self.stores {
+            None => drop(self.recorder.tap_columns(x, columns, rows)),
+            Some(stores) => {
+                for (_, store) in stores.iter().filter(|(of, _)| *of == site) {
+                    self.recorder.tap_to(x, columns.clone(), rows, store);
+                }
+            }
+        }
         Ok(())
     }
 

@@ -1,10 +1,11 @@
 //! Activations at chosen sites, of many prompts in one batch.
 
+use crate::capture::ends;
 use crate::edit::{Edit, mask};
 use crate::engine::{Engine, PREFILL_ROWS};
 use crate::pass_shape::PassShape;
 use crate::{Controls, EngineError};
-use tiller_kernels::{Draw, LANES, Pick, Row, Step, TapRows};
+use tiller_kernels::{Draw, LANES, Row, Step, TapRows};
 use tiller_model::is_over_keys;
 use tiller_sites::Site;
 
@@ -32,10 +33,10 @@ pub struct Reading<'a> {
 
 /// Where a row of a step comes from.
 #[derive(Clone, Copy)]
-struct Origin {
-    prompt: usize,
-    row: Row,
-    last: bool,
+pub(crate) struct Origin {
+    pub prompt: usize,
+    pub row: Row,
+    pub last: bool,
 }
 
 impl Engine {
@@ -48,16 +49,8 @@ impl Engine {
         mut progress: impl FnMut(u64, u64),
         mut sink: impl FnMut(Reading<'_>),
     ) -> Result<(), EngineError> {
-        let room = self.kv_rows().min(self.config().context) as usize;
-        for prompt in what.prompts {
-            self.check_tokens(prompt)?;
-            if prompt.len() > room {
-                return Err(EngineError::TooLong { tokens: prompt.len(), room });
-            }
-        }
-        let longest = what.prompts.iter().map(Vec::len).max().unwrap_or(0) as u32;
-        let (edits, keys) = self.plan(what.edits, what.sites, longest)?;
-        let shape = PassShape::to_tap(what.sites.iter().map(|&site| (site, what.rows)).collect(), edits, keys);
+        let shape = self.harvest_shape(what)?;
+        let keys = shape.keys;
         let coefficients: Vec<f32> = what.edits.iter().map(|edit| edit.coefficient(edit.strength())).collect();
         let total = what.prompts.iter().map(|prompt| prompt.len() as u64).sum();
         let mut done = 0;
@@ -67,10 +60,8 @@ impl Engine {
                     return Err(EngineError::Cancelled);
                 }
                 let rows: Vec<Row> = origins.iter().map(|origin| origin.row).collect();
-                let last = origins.iter().enumerate().filter(|(_, origin)| origin.last);
-                let picks: Vec<Pick> = last.map(|(row, _)| Pick { row: row as u32, lane: 0, draw: 0 }).collect();
-                let sampling = Draw { temperature: 0.0, top_k: 0, top_p: 1.0, seed: 0 };
-                let step = Step { rows: &rows, picks: &picks, sampling, coefficients: &coefficients };
+                let picks = ends(origins);
+                let step = Step { rows: &rows, picks: &picks, sampling: Draw::GREEDY, coefficients: &coefficients };
                 let (output, tapped) = self.submit(PREFILL_ROWS, &shape, &step)?.collect().await?;
                 for (&site, values) in tapped.iter().zip(&output.taps) {
                     let tokens = origins.iter().filter(|origin| what.rows == TapRows::All || origin.last);
@@ -90,8 +81,23 @@ impl Engine {
         Ok(())
     }
 
+    /// The shape of a pass that reads what is asked for. Errors where the model has no such site, edit or token, and
+    /// where a prompt is too long.
+    pub(crate) fn harvest_shape(&self, what: &Harvest<'_>) -> Result<PassShape, EngineError> {
+        let room = self.kv_rows().min(self.config().context) as usize;
+        for prompt in what.prompts {
+            self.check_tokens(prompt)?;
+            if prompt.len() > room {
+                return Err(EngineError::TooLong { tokens: prompt.len(), room });
+            }
+        }
+        let longest = what.prompts.iter().map(Vec::len).max().unwrap_or(0) as u32;
+        let (edits, keys) = self.plan(what.edits, what.sites, longest)?;
+        Ok(PassShape::to_tap(what.sites.iter().map(|&site| (site, what.rows)).collect(), edits, keys))
+    }
+
     /// The rows of all prompts, in groups of prompts that fit into the KV cache together.
-    fn waves(&self, what: &Harvest<'_>) -> Vec<Vec<Origin>> {
+    pub(crate) fn waves(&self, what: &Harvest<'_>) -> Vec<Vec<Origin>> {
         let mut waves = vec![Vec::new()];
         let mut used = 0;
         for (n, prompt) in what.prompts.iter().enumerate() {
@@ -118,7 +124,7 @@ fn up_to(values: &[f32], keys: usize, seen: usize) -> Vec<f32> {
 }
 
 /// A wave in steps: each has as many rows, and as many ends of prompts, as a step may have.
-fn steps(wave: &[Origin]) -> Vec<&[Origin]> {
+pub(crate) fn steps(wave: &[Origin]) -> Vec<&[Origin]> {
     let mut steps = Vec::new();
     let (mut first, mut ends) = (0, 0);
     for (row, origin) in wave.iter().enumerate() {

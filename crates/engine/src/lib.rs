@@ -8,6 +8,7 @@
 //! The engine knows activations (sites, taps, edits). It knows no method that is built on them, and no page.
 
 pub mod backend;
+mod capture;
 mod cpu;
 mod edit;
 mod engine;
@@ -20,6 +21,7 @@ mod parallel;
 mod pass_shape;
 mod weights;
 
+pub use capture::RunCache;
 pub use edit::{Condition, Edit, Operation, Part, PatchRows, Test};
 pub use engine::{BackendKind, Engine, StepCost};
 pub use error::EngineError;

@@ -10,6 +10,7 @@ use candle_core::{D, Device, Tensor};
 use std::ops::Range;
 use tiller_kernels::{Drawn, LANE_BIT, LANES, Row, Step, TapRows};
 use tiller_model::{Activation, NormKind};
+use tiller_sites::Site;
 
 /// What the CPU backend carries from step to step.
 pub(crate) struct StepState {
@@ -294,7 +295,7 @@ impl Pass for CpuPass<'_> {
         Ok(x.over(Tensor::from_vec(edited, x.x.shape().clone(), &Device::Cpu)?))
     }
 
-    fn tap(&mut self, x: &CpuAct, columns: Range<u32>, rows: TapRows) -> Result<(), EngineError> {
+    fn tap(&mut self, x: &CpuAct, _: Site, columns: Range<u32>, rows: TapRows) -> Result<(), EngineError> {
         let tapped = match rows {
             TapRows::Picks if !x.picked => self.pick_rows(x)?,
             _ => x.over(x.x.clone()),

@@ -1,0 +1,162 @@
+//! Activations that stay where they were computed: of many prompts, at chosen sites, for methods to work on.
+
+use crate::engine::{Engine, PREFILL_ROWS};
+use crate::harvest::{Harvest, Origin, steps};
+use crate::{Controls, EngineError};
+use std::ops::Range;
+use tiller_kernels::{Draw, Pick, Row, Step, Store, TapRows};
+use tiller_model::is_over_keys;
+use tiller_sites::Site;
+
+/// Activations of a batch of prompts. On the GPU they lie in the device's memory, and only what a method makes of them
+/// comes back.
+#[derive(Debug)]
+pub struct RunCache {
+    captured: Vec<Captured>,
+    /// The row of each prompt's first token.
+    first_rows: Vec<usize>,
+    tokens: Vec<usize>,
+    which: TapRows,
+    rows: usize,
+}
+
+#[derive(Debug)]
+struct Captured {
+    site: Site,
+    width: usize,
+    values: Values,
+}
+
+#[derive(Debug)]
+enum Values {
+    Host(Vec<f32>),
+    Device(Store),
+}
+
+impl RunCache {
+    pub fn sites(&self) -> impl Iterator<Item = Site> + '_ {
+        self.captured.iter().map(|captured| captured.site)
+    }
+
+    /// Tokens captured, over all prompts: each site has as many rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The row of a token; `None` where it was not captured.
+    pub fn row(&self, prompt: usize, position: usize) -> Option<usize> {
+        let (first, tokens) = (*self.first_rows.get(prompt)?, *self.tokens.get(prompt)?);
+        match self.which {
+            TapRows::All => (position < tokens).then_some(first + position),
+            TapRows::Picks => (position + 1 == tokens).then_some(prompt),
+        }
+    }
+
+    /// Bytes that the activations take, wherever they lie.
+    pub fn bytes(&self) -> u64 {
+        let bytes = |captured: &Captured| match &captured.values {
+            Values::Host(values) => size_of_val(values.as_slice()) as u64,
+            Values::Device(store) => store.bytes(),
+        };
+        self.captured.iter().map(bytes).sum()
+    }
+
+    /// Rows of a site: `[rows, width]`. Errors where the site or the rows were not captured.
+    pub async fn read(&self, site: Site, rows: Range<usize>) -> Result<Vec<f32>, EngineError> {
+        let Captured { width, values, .. } = self.of(site)?;
+        if rows.start > rows.end || rows.end > self.rows {
+            return Err(EngineError::NotCaptured(format!("rows {} to {} of {}", rows.start, rows.end, self.rows)));
+        }
+        Ok(match values {
+            Values::Host(values) => values[rows.start * width..rows.end * width].to_vec(),
+            Values::Device(store) => store.read(rows.start as u32, rows.len() as u32).await?,
+        })
+    }
+
+    fn of(&self, site: Site) -> Result<&Captured, EngineError> {
+        let found = self.captured.iter().find(|captured| captured.site == site);
+        found.ok_or_else(|| EngineError::NotCaptured(site.to_string()))
+    }
+}
+
+impl Engine {
+    /// Runs the prompts as [`Engine::harvest`] does, and keeps the activations. A site whose width changes with the text
+    /// (scores, patterns) is refused. `progress` is told the tokens done and in all.
+    pub async fn capture(
+        &mut self,
+        what: &Harvest<'_>,
+        controls: &impl Controls,
+        mut progress: impl FnMut(u64, u64),
+    ) -> Result<RunCache, EngineError> {
+        if let Some(site) = what.sites.iter().find(|&&site| is_over_keys(site)) {
+            return Err(EngineError::NotCaptured(format!("{site}, whose width changes with the text")));
+        }
+        let tokens: Vec<usize> = what.prompts.iter().map(Vec::len).collect();
+        let first_rows = tokens.iter().scan(0, |next, tokens| {
+            *next += tokens;
+            Some(*next - tokens)
+        });
+        let mut cache = RunCache {
+            captured: Vec::new(),
+            first_rows: first_rows.collect(),
+            which: what.rows,
+            rows: match what.rows {
+                TapRows::All => tokens.iter().sum(),
+                TapRows::Picks => tokens.len(),
+            },
+            tokens,
+        };
+        let width = |site| self.config().site_width(site, 0) as usize;
+        let captured: Vec<(Site, usize)> = what.sites.iter().map(|&site| (site, width(site))).collect();
+        let Some(gpu) = self.gpu().cloned() else {
+            let mut values: Vec<Vec<f32>> = vec![Vec::new(); captured.len()];
+            let keep = |reading: crate::Reading<'_>| {
+                let at = captured.iter().position(|(site, _)| *site == reading.site).expect("it was asked for");
+                values[at].extend_from_slice(reading.values);
+            };
+            self.harvest(what, controls, progress, keep).await?;
+            let host = |((site, width), values)| Captured { site, width, values: Values::Host(values) };
+            cache.captured = captured.into_iter().zip(values).map(host).collect();
+            return Ok(cache);
+        };
+
+        let shape = self.harvest_shape(what)?;
+        for (site, width) in captured {
+            let store = Store::new(&gpu, cache.rows.max(1) as u32, width as u32)?;
+            cache.captured.push(Captured { site, width, values: Values::Device(store) });
+        }
+        let stores = cache.captured.iter().map(|captured| match &captured.values {
+            Values::Device(store) => (captured.site, store.clone()),
+            Values::Host(_) => unreachable!("on the GPU everything is captured into stores"),
+        });
+        let plan = self.record_capture(PREFILL_ROWS, &shape, stores.collect())?;
+        let coefficients: Vec<f32> = what.edits.iter().map(|edit| edit.coefficient(edit.strength())).collect();
+        let total = what.prompts.iter().map(|prompt| prompt.len() as u64).sum();
+        let (mut done, mut stored) = (0, 0);
+        for wave in self.waves(what) {
+            for origins in steps(&wave) {
+                if controls.cancelled() {
+                    return Err(EngineError::Cancelled);
+                }
+                let rows: Vec<Row> = origins.iter().map(|origin| origin.row).collect();
+                let picks = ends(origins);
+                let step = Step { rows: &rows, picks: &picks, sampling: Draw::GREEDY, coefficients: &coefficients };
+                plan.capture(&step, stored as u32).await?;
+                stored += match what.rows {
+                    TapRows::All => rows.len(),
+                    TapRows::Picks => picks.len(),
+                };
+                done += rows.len() as u64;
+                progress(done, total);
+                controls.pause().await;
+            }
+        }
+        Ok(cache)
+    }
+}
+
+/// A pick for each prompt that ends in the step.
+pub(crate) fn ends(origins: &[Origin]) -> Vec<Pick> {
+    let last = origins.iter().enumerate().filter(|(_, origin)| origin.last);
+    last.map(|(row, _)| Pick { row: row as u32, lane: 0, draw: 0 }).collect()
+}
