@@ -148,6 +148,32 @@ fn capture_writes_a_tensor_for_each_site() {
 }
 
 #[test]
+fn capture_writes_patterns_as_heads_by_queries_by_keys() {
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("acts.safetensors");
+    let sites = "blocks.2.attn.hook_pattern,blocks.2.attn.hook_attn_scores,blocks.2.attn.hook_z";
+    on_cpu("capture", &["--prompt", CAPITAL, "--sites", sites, "--out", text(&out)]);
+    let bytes = std::fs::read(&out).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let read = |name: &str, shape: &[usize]| -> Vec<f32> {
+        let tensor = tensors.tensor(name).unwrap();
+        assert_eq!(tensor.shape(), shape, "{name}");
+        tensor.data().chunks_exact(4).map(|x| f32::from_le_bytes(x.try_into().unwrap())).collect()
+    };
+    read("blocks.2.attn.hook_z", &[5, 576]);
+    let pattern = read("blocks.2.attn.hook_pattern", &[9, 5, 5]);
+    let scores = read("blocks.2.attn.hook_attn_scores", &[9, 5, 5]);
+    for (row, (pattern, scores)) in pattern.chunks(5).zip(scores.chunks(5)).enumerate() {
+        let query = row % 5;
+        assert!((pattern.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+        for key in 0..5 {
+            assert_eq!(pattern[key] == 0.0, key > query);
+            assert_eq!(scores[key] == f32::NEG_INFINITY, key > query);
+        }
+    }
+}
+
+#[test]
 fn a_vector_is_made_and_steers() {
     let folder = TempDir::new().unwrap();
     let (pairs, out) = (folder.path().join("pairs.jsonl"), folder.path().join("mood.gguf"));
