@@ -1,4 +1,4 @@
-//! Choosing a graphics adapter.
+//! Choosing a graphics adapter, and opening it.
 
 use crate::error::GpuError;
 
@@ -9,6 +9,17 @@ pub struct AdapterSummary {
     pub backend: String,
     /// The "GPU" is a program on the CPU: right, but slow.
     pub software: bool,
+}
+
+/// What a device lacks, to test how that is met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handicap {
+    /// The limits that every adapter of a browser has: bindings of 128 MiB, eight buffers a kernel.
+    LeastLimits,
+    /// The adapter refuses the limits that it claims to have.
+    LimitsRefused,
+    /// It refuses any.
+    AllLimitsRefused,
 }
 
 impl AdapterSummary {
@@ -63,4 +74,26 @@ pub(crate) async fn choose() -> Result<wgpu::Adapter, GpuError> {
 
 fn fastest() -> wgpu::RequestAdapterOptions<'static, 'static> {
     wgpu::RequestAdapterOptions { power_preference: wgpu::PowerPreference::HighPerformance, ..Default::default() }
+}
+
+/// What every adapter of a browser has, or less where this adapter has less.
+pub(crate) fn least_of(own: &wgpu::Limits) -> wgpu::Limits {
+    wgpu::Limits::default().or_worse_values_from(own)
+}
+
+/// The device, with the first of `limits` that the adapter grants.
+pub(crate) async fn request(
+    adapter: &wgpu::Adapter,
+    limits: &[wgpu::Limits],
+) -> Result<(wgpu::Device, wgpu::Queue), GpuError> {
+    let mut refusal = String::new();
+    for limits in limits {
+        let descriptor =
+            wgpu::DeviceDescriptor { label: Some("tiller"), required_limits: limits.clone(), ..Default::default() };
+        match adapter.request_device(&descriptor).await {
+            Ok(opened) => return Ok(opened),
+            Err(error) => refusal = error.to_string(),
+        }
+    }
+    Err(GpuError::DeviceRefused(refusal))
 }

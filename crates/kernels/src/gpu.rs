@@ -3,14 +3,19 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_channel::oneshot;
 use tiller_formats::Quant;
 
-use crate::adapter::{self, AdapterSummary};
+use crate::adapter::{self, AdapterSummary, Handicap, least_of};
 use crate::error::GpuError;
 use crate::kernel::Kernel;
 use crate::memory::{Memory, Meter, POISON};
 use crate::pipelines::Pipelines;
 use crate::step::LANES;
+
+/// How long a device may take for one step before it counts as lost.
+#[cfg(not(target_arch = "wasm32"))]
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(300);
 
 /// A graphics device: its buffers, its compiled kernels, and the tokens that its lanes drew last. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -25,6 +30,9 @@ struct Shared {
     faults: Arc<Faults>,
     /// Bytes of one storage binding, at most.
     binding_limit: AtomicU64,
+    /// Bytes of a part of a matrix or of a store, at most, though at least a row.
+    shard_limit: AtomicU64,
+    buffer_limit: u64,
     groups_limit: u32,
     pipelines: Pipelines,
     lane_tokens: Memory,
@@ -48,15 +56,32 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Gpu {
-    /// Opens the fastest adapter (natively `TILLER_ADAPTER` chooses one by a part of its name) with its own limits and
-    /// no optional features.
+    /// Opens the fastest adapter (natively `TILLER_ADAPTER` chooses one by a part of its name) with its own limits, or
+    /// with the least that every adapter has where it refuses those, and no optional features.
     pub async fn open() -> Result<Gpu, GpuError> {
         let adapter = adapter::choose().await?;
         let limits = adapter.limits();
-        let descriptor =
-            wgpu::DeviceDescriptor { label: Some("tiller"), required_limits: limits.clone(), ..Default::default() };
-        let (device, queue) =
-            adapter.request_device(&descriptor).await.map_err(|error| GpuError::DeviceRefused(error.to_string()))?;
+        Gpu::on(&adapter, &[limits.clone(), least_of(&limits)]).await
+    }
+
+    /// The same, under a handicap. For tests.
+    pub async fn open_with(handicap: Handicap) -> Result<Gpu, GpuError> {
+        let adapter = adapter::choose().await?;
+        let limits = adapter.limits();
+        let least = least_of(&limits);
+        // No adapter has workgroups that large.
+        let beyond = wgpu::Limits { max_compute_invocations_per_workgroup: u32::MAX, ..limits };
+        match handicap {
+            Handicap::LeastLimits => Gpu::on(&adapter, &[least]).await,
+            Handicap::LimitsRefused => Gpu::on(&adapter, &[beyond, least]).await,
+            Handicap::AllLimitsRefused => Gpu::on(&adapter, &[beyond]).await,
+        }
+    }
+
+    /// Opens `adapter` with the first of `limits` that it grants.
+    async fn on(adapter: &wgpu::Adapter, limits: &[wgpu::Limits]) -> Result<Gpu, GpuError> {
+        let (device, queue) = adapter::request(adapter, limits).await?;
+        let limits = device.limits();
         let faults = Arc::new(Faults::default());
         let lost = faults.clone();
         device.set_device_lost_callback(move |reason, message| {
@@ -79,6 +104,8 @@ impl Gpu {
             adapter: AdapterSummary::of(&adapter.get_info(), &device),
             faults,
             binding_limit: AtomicU64::new(device_binding_limit(&limits)),
+            shard_limit: AtomicU64::new(u64::MAX),
+            buffer_limit: limits.max_buffer_size,
             groups_limit: limits.max_compute_workgroups_per_dimension,
             pipelines: Pipelines::default(),
             lane_tokens,
@@ -108,6 +135,49 @@ impl Gpu {
     /// Why the device was lost, if it was. Nothing on it can be used any more.
     pub fn lost(&self) -> Option<String> {
         locked(&self.0.faults.lost).clone()
+    }
+
+    /// Waits until the device has done all that it was given so far, and returns the first error that came up: a browser
+    /// tells only afterwards that an allocation failed. To be called when a model has been loaded.
+    pub async fn settled(&self) -> Result<(), GpuError> {
+        self.check()?;
+        let (sender, done) = oneshot::channel();
+        self.queue().on_submitted_work_done(move || {
+            // Nobody may be waiting any more.
+            let _ = sender.send(());
+        });
+        self.wait(None)?;
+        // Where the device is lost, the callback may be dropped.
+        let _ = done.await;
+        self.check()
+    }
+
+    /// Natively nothing moves unless the device is polled; a browser runs on its own, but Firefox only looks at pending
+    /// maps when work is submitted.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn wait(&self, submission_index: Option<wgpu::SubmissionIndex>) -> Result<(), GpuError> {
+        let poll = wgpu::PollType::Wait { submission_index, timeout: Some(PATIENCE) };
+        // wgpu panics where it finds in waiting that the driver has lost the device; by then the callback knows.
+        let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.device().poll(poll)));
+        match (self.lost(), polled) {
+            (Some(reason), _) => Err(GpuError::Lost(reason)),
+            (None, Ok(Ok(_))) => Ok(()),
+            (None, Ok(Err(error))) => Err(GpuError::Lost(error.to_string())),
+            (None, Err(_)) => Err(GpuError::Lost("the driver failed".to_owned())),
+        }
+    }
+
+    #[cfg(target_arch = "wasm32")]
+    pub(crate) fn wait(&self, _submission_index: Option<wgpu::SubmissionIndex>) -> Result<(), GpuError> {
+        self.queue().submit([]);
+        Ok(())
+    }
+
+    /// Gives the device up: from now on it is lost. For tests.
+    pub fn lose(&self) {
+        self.device().destroy();
+        // Natively the loss is told at the next poll.
+        let _ = self.device().poll(wgpu::PollType::Poll);
     }
 
     /// Compiles every kernel that matrices of these formats can need. A browser compiles on first use and freezes
@@ -152,6 +222,17 @@ impl Gpu {
     /// never beyond what the device allows. For tests.
     pub fn limit_bindings(&self, bytes: u64) {
         self.0.binding_limit.store(bytes.min(device_binding_limit(&self.device().limits())), Relaxed);
+    }
+
+    /// Makes the parts of matrices and stores made from now on smaller than they need be, down to a row. For tests.
+    pub fn limit_shards(&self, bytes: u64) {
+        self.0.shard_limit.store(bytes, Relaxed);
+    }
+
+    /// How many rows of `row_bytes` a part of a matrix or of a store may have: at least one.
+    pub(crate) fn shard_rows(&self, row_bytes: u64) -> u64 {
+        let bytes = self.binding_limit().min(self.0.shard_limit.load(Relaxed));
+        (bytes / row_bytes.max(1)).max(1)
     }
 
     /// The largest storage binding, in bytes.
@@ -206,10 +287,18 @@ impl Gpu {
 
     /// A buffer of `bytes` (at least 16, rounded up to whole words).
     pub(crate) fn memory(&self, what: &str, bytes: u64, usage: wgpu::BufferUsages) -> Result<Memory, GpuError> {
+        let limit = self.0.buffer_limit;
+        if bytes > limit {
+            return Err(GpuError::TooLarge { what: what.to_owned(), bytes, limit });
+        }
         let size = bytes.max(16).next_multiple_of(16);
         let descriptor = wgpu::BufferDescriptor { label: Some(what), size, usage, mapped_at_creation: false };
         let memory = Memory::new(self.device().create_buffer(&descriptor), &self.0.meter);
-        self.check()?;
+        match self.check() {
+            Ok(()) => {}
+            Err(GpuError::OutOfMemory(_)) => return Err(GpuError::OutOfMemory(format!("{size} bytes for {what}"))),
+            Err(error) => return Err(error),
+        }
         if self.0.meter.poison.load(Relaxed) {
             let garbage = vec![POISON; (size / 4) as usize];
             self.queue().write_buffer(&memory.buffer, 0, bytemuck::cast_slice(&garbage));

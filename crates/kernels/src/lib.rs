@@ -32,7 +32,7 @@ mod unit_list;
 mod vector;
 
 pub use act::Act;
-pub use adapter::AdapterSummary;
+pub use adapter::{AdapterSummary, Handicap};
 pub use condition::{Condition, Latch, Score};
 pub use error::GpuError;
 pub use gpu::Gpu;

@@ -50,7 +50,7 @@ impl Matrix {
         if row_bytes > limit {
             return Err(GpuError::TooLarge { what: "one row of a matrix".to_owned(), bytes: row_bytes, limit });
         }
-        let shard_rows = (limit / row_bytes).min(u64::from(rows)) as u32;
+        let shard_rows = gpu.shard_rows(row_bytes).min(u64::from(rows)) as u32;
         let shards = (0..rows)
             .step_by(shard_rows as usize)
             .map(|first_row| {

@@ -10,10 +10,6 @@ use crate::memory::Memory;
 use crate::plan::{Tapped, Want};
 use crate::step::{ALTERNATIVES, Drawn};
 
-/// How long a device may take for one step before it counts as lost.
-#[cfg(not(target_arch = "wasm32"))]
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(300);
-
 /// What a step brought back.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StepOutput {
@@ -64,7 +60,10 @@ impl Pending {
 
     /// Waits, and returns what came with the buffer that it came in.
     async fn read(self, gpu: &Gpu) -> Result<(Vec<u32>, Memory), GpuError> {
-        self.wait(gpu)?;
+        #[cfg(not(target_arch = "wasm32"))]
+        gpu.wait(Some(self.submission.clone()))?;
+        #[cfg(target_arch = "wasm32")]
+        gpu.wait(None)?;
         let mapped = self.mapped.await;
         gpu.check()?;
         let broken = |reason: &str| GpuError::Lost(reason.to_owned());
@@ -79,23 +78,6 @@ impl Pending {
         };
         self.staging.buffer.unmap();
         Ok((words, self.staging))
-    }
-
-    /// Natively nothing moves unless the device is polled; a browser runs on its own, but Firefox only looks at pending
-    /// maps when work is submitted.
-    #[cfg(not(target_arch = "wasm32"))]
-    fn wait(&self, gpu: &Gpu) -> Result<(), GpuError> {
-        let poll = wgpu::PollType::Wait { submission_index: Some(self.submission.clone()), timeout: Some(PATIENCE) };
-        match gpu.device().poll(poll) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(GpuError::Lost(error.to_string())),
-        }
-    }
-
-    #[cfg(target_arch = "wasm32")]
-    fn wait(&self, gpu: &Gpu) -> Result<(), GpuError> {
-        gpu.queue().submit([]);
-        Ok(())
     }
 }
 

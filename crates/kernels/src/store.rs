@@ -43,7 +43,7 @@ impl Store {
         if row_bytes > limit {
             return Err(GpuError::TooLarge { what: "one row of a store".to_owned(), bytes: row_bytes, limit });
         }
-        let rows_a_part = (limit / row_bytes).min(u64::from(rows)) as u32;
+        let rows_a_part = gpu.shard_rows(row_bytes).min(u64::from(rows)) as u32;
         let parts = (0..rows)
             .step_by(rows_a_part as usize)
             .map(|first| {

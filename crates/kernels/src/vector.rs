@@ -26,13 +26,13 @@ impl Vector {
     }
 
     /// Replaces the numbers; plans that use this vector use the new ones from the next submit on. Errors where the
-    /// length differs.
+    /// length differs, and where the device is lost.
     pub fn write(&self, values: &[f32]) -> Result<(), GpuError> {
         if values.len() != self.len {
             return Err(GpuError::Validation(format!("a vector of {} was given {} numbers", self.len, values.len())));
         }
         self.gpu.queue().write_buffer(&self.memory.buffer, 0, bytemuck::cast_slice(values));
-        Ok(())
+        self.gpu.check()
     }
 
     pub fn len(&self) -> usize {
