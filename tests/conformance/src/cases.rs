@@ -15,6 +15,7 @@ mod picks;
 mod refusals;
 mod replays;
 mod sampling;
+mod vocabularies;
 mod weights;
 
 use crate::Case;
@@ -37,6 +38,7 @@ pub fn all() -> Vec<Case> {
         sampling::cases(),
         replays::cases(),
         limits::cases(),
+        vocabularies::cases(),
     ]
     .into_iter()
     .flatten()

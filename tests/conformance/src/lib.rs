@@ -36,8 +36,14 @@ impl Case {
 
     /// `Err` says what differed.
     pub async fn run(&self, gpu: &Gpu) -> Outcome {
+        self.run_in_parts(gpu, u64::MAX).await
+    }
+
+    /// The same, with matrices and stores in parts of this many bytes, or of a row where that is more.
+    pub async fn run_in_parts(&self, gpu: &Gpu, bytes: u64) -> Outcome {
         gpu.poison_new_buffers(true);
         gpu.limit_bindings(u64::MAX);
+        gpu.limit_shards(bytes);
         (self.check)(gpu.clone()).await
     }
 }
