@@ -81,10 +81,14 @@ async fn folded(gpu: Gpu, kind: NormKind, biased: bool, capacity: u32) -> Outcom
             let bias = if biased { numbers.vector(width) } else { Vec::new() };
             let (g, b, w) = (vector(&gpu, &gain)?, vector(&gpu, &bias)?, floats(&gpu, &weights, width)?);
             let norm = Norm { kind, gain: &g, bias: biased.then_some(&b), epsilon: EPSILON };
-            let plan = recorded(&gpu, capacity, &x, width, |recorder, x| recorder.linear(&x, &[w], None, Some(norm)))?;
+            let product = |norm: Option<Norm>| {
+                recorded(&gpu, capacity, &x, width, |recorder, x| {
+                    recorder.linear(&x, std::slice::from_ref(&w), None, norm)
+                })
+            };
+            let (plan, plain) = (product(Some(norm))?, product(None)?);
             let folds = capacity == FEW && !(kind == NormKind::Rms && biased);
-            // The embedding, the product, the tap.
-            let dispatches = if folds { 3 } else { 4 };
+            let dispatches = plain.stats().dispatches + usize::from(!folds);
             if plan.stats().dispatches != dispatches {
                 return Err(format!("{} dispatches instead of {dispatches}", plan.stats().dispatches));
             }
