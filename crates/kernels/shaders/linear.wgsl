@@ -1,5 +1,5 @@
-// y[r, y_first + o] = W[o] . x[r]: sixteen outputs a workgroup, for as many rows as `linear_text.rs` writes into the
-// marked places. Sixteen threads share the columns of four outputs; weights are decoded once for all rows and go
+// y[r, y_first + o] = W[o] . x[r]: sixteen outputs a workgroup, for one to four rows, which `linear_text.rs` writes into
+// the marked places. Sixteen threads share the columns of four outputs; weights are decoded once for all rows and go
 // straight from their buffer into the sums. A row's norm may be folded in. Of an RMS norm the gain multiplies x, the
 // factor multiplies the sum, and the squares are summed beside the products; a layer norm's mean and factor are known
 // before (`row_moments.wgsl`).
@@ -10,10 +10,10 @@ struct Dims {
     y_stride: u32,
     y_first: u32,
     over_picks: u32,
-    normed: u32,
-    norm_biased: u32,
     biased: u32,
     added: u32,
+    normed: u32,
+    norm_biased: u32,
     epsilon: f32,
 }
 
@@ -21,14 +21,14 @@ struct Dims {
 @group(0) @binding(1) var<uniform> dims: Dims;
 @group(0) @binding(2) var<storage, read> x: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
-@group(0) @binding(4) var<storage, read> gain: array<vec4f>;
-@group(0) @binding(5) var<storage, read> norm_bias: array<vec4f>;
-@group(0) @binding(6) var<storage, read> bias: array<f32>;
+@group(0) @binding(4) var<storage, read> bias: array<f32>;
+@group(0) @binding(5) var<storage, read> gain: array<vec4f>;
+@group(0) @binding(6) var<storage, read> norm_bias: array<vec4f>;
 @group(0) @binding(8) var<storage, read> quants: array<u32>;
 
-// [row of four][slot of four][thread of sixteen], a component for each of a slot's four outputs
+// [row][slot of four][thread of sixteen], a component for each of a slot's four outputs
 var<workgroup> products: array<vec4f, 256>;
-// [thread of sixteen], a component for each of the first four rows
+// [thread of sixteen], a component for each row
 var<workgroup> squares: array<vec4f, 16>;
 
 // Eight columns of four outputs: a row's products with them are two products of a vector and a matrix.
@@ -58,7 +58,7 @@ fn gain_octet(chunk: u32) -> Octet {
     return Octet(gain[chunk * 2u], gain[chunk * 2u + 1u]);
 }
 
-// Adds up what the sixteen threads of each slot have for four rows, and stores it.
+// Adds up what the sixteen threads of each slot have for the rows, and stores it.
 fn finish(total: u32, first_row: u32, first_output: u32, thread: u32, a: vec4f, b: vec4f, c: vec4f, d: vec4f) {
     products[thread] = a;
     products[64u + thread] = b;
@@ -104,12 +104,14 @@ fn main(
     if row >= total || output >= dims.outputs {
         return;
     }
-    let live = total - row;
     // Rows that the step does not have read the last one it has, and are not stored.
     let last = total - 1u;
     var square = vec4f(0.0);
     //@ the moments of the rows
-    //@ a sum for each row
+    var sums_0 = vec4f(0.0);
+    var sums_1 = vec4f(0.0);
+    var sums_2 = vec4f(0.0);
+    var sums_3 = vec4f(0.0);
     for (var chunk = thread % 16u; chunk * 8u < dims.cols; chunk += 16u) {
         let w = weight_block(output + thread / 16u, chunk);
         let g = gain_octet(chunk);
@@ -119,5 +121,5 @@ fn main(
     if thread < 16u {
         squares[thread] = square;
     }
-    //@ the end of every four rows
+    finish(total, row, output, thread, sums_0, sums_1, sums_2, sums_3);
 }

@@ -12,6 +12,7 @@ use crate::kernel::Kernel;
 use crate::memory::{Memory, Meter, POISON};
 use crate::pipelines::Pipelines;
 use crate::step::LANES;
+use crate::tiers::Tiers;
 
 /// How long a device may take for one step before it counts as lost.
 #[cfg(not(target_arch = "wasm32"))]
@@ -34,6 +35,7 @@ struct Shared {
     shard_limit: AtomicU64,
     buffer_limit: u64,
     groups_limit: u32,
+    tiers: Mutex<Tiers>,
     pipelines: Pipelines,
     lane_tokens: Memory,
     /// Bound where a kernel has no use for a binding.
@@ -100,8 +102,10 @@ impl Gpu {
         };
         let lane_tokens = storage("lane tokens", u64::from(LANES) * 4);
         let unused = storage("unused", 16);
+        let summary = AdapterSummary::of(&adapter.get_info(), &device);
         let gpu = Gpu(Arc::new(Shared {
-            adapter: AdapterSummary::of(&adapter.get_info(), &device),
+            tiers: Mutex::new(Tiers::of(&summary)),
+            adapter: summary,
             faults,
             binding_limit: AtomicU64::new(device_binding_limit(&limits)),
             shard_limit: AtomicU64::new(u64::MAX),
@@ -233,6 +237,16 @@ impl Gpu {
     pub(crate) fn shard_rows(&self, row_bytes: u64) -> u64 {
         let bytes = self.binding_limit().min(self.0.shard_limit.load(Relaxed));
         (bytes / row_bytes.max(1)).max(1)
+    }
+
+    /// What the device is taken to be good at.
+    pub fn tiers(&self) -> Tiers {
+        *locked(&self.0.tiers)
+    }
+
+    /// Makes plans recorded from now on as if for a device of these tiers; the numbers are the same. For tests.
+    pub fn pretend(&self, tiers: Tiers) {
+        *locked(&self.0.tiers) = tiers;
     }
 
     /// The largest storage binding, in bytes.

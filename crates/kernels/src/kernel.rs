@@ -3,8 +3,10 @@
 
 use tiller_formats::Quant;
 
-use crate::linear_text::{NORMED_ROWS, ROW_BLOCKS, linear_text};
+use crate::linear_text::{FEW_ROWS, ROW_BLOCKS, linear_text};
+use crate::matmul_text::{TILE_ROWS, matmul_text};
 use crate::packing::{Packing, Scales};
+use crate::tiers::Tiles;
 
 /// A compute shader. Those that read weights exist once for each format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,6 +16,8 @@ pub enum Kernel {
     Linear(Quant, u32),
     /// The same after a layer norm.
     LinearOfLayerNorm(Quant, u32),
+    /// Multiplies many rows by a matrix, in tiles; a workgroup takes this many rows.
+    Matmul(Quant, u32, Tiles),
     HeadResults(Quant),
     Norm,
     NormScale,
@@ -91,9 +95,12 @@ impl Kernel {
     pub fn all(quants: &[Quant]) -> impl Iterator<Item = Kernel> {
         let weights = quants.iter().flat_map(|&quant| {
             let linear = ROW_BLOCKS.into_iter().map(move |rows| Kernel::Linear(quant, rows));
-            let folding = ROW_BLOCKS.into_iter().filter(|&rows| rows <= NORMED_ROWS);
+            let folding = ROW_BLOCKS.into_iter().filter(|&rows| rows <= FEW_ROWS);
             let layer = folding.map(move |rows| Kernel::LinearOfLayerNorm(quant, rows));
-            [Kernel::Embed(quant), Kernel::HeadResults(quant)].into_iter().chain(linear).chain(layer)
+            let tiled = TILE_ROWS
+                .into_iter()
+                .flat_map(move |rows| [Tiles::Spread, Tiles::Compact].map(|tiles| Kernel::Matmul(quant, rows, tiles)));
+            [Kernel::Embed(quant), Kernel::HeadResults(quant)].into_iter().chain(linear).chain(layer).chain(tiled)
         });
         weights.chain(Kernel::WITHOUT_WEIGHTS).chain(Kernel::INTERVENTIONS)
     }
@@ -101,7 +108,7 @@ impl Kernel {
     /// Rows (or picks) of a step that one workgroup takes.
     pub(crate) fn rows_a_workgroup(self) -> u32 {
         match self {
-            Kernel::Linear(_, rows) | Kernel::LinearOfLayerNorm(_, rows) => rows,
+            Kernel::Linear(_, rows) | Kernel::LinearOfLayerNorm(_, rows) | Kernel::Matmul(_, rows, _) => rows,
             _ => 1,
         }
     }
@@ -112,6 +119,7 @@ impl Kernel {
             Kernel::Embed(quant)
             | Kernel::Linear(quant, _)
             | Kernel::LinearOfLayerNorm(quant, _)
+            | Kernel::Matmul(quant, ..)
             | Kernel::HeadResults(quant) => Some(quant),
             _ => None,
         }
@@ -122,6 +130,7 @@ impl Kernel {
         let (own, parts): (&str, &[&str]) = match self {
             Kernel::Embed(_) => (shader!("embed"), &[]),
             Kernel::Linear(..) | Kernel::LinearOfLayerNorm(..) => (shader!("linear"), &[]),
+            Kernel::Matmul(..) => (shader!("matmul"), &[]),
             Kernel::HeadResults(_) => (shader!("head_results"), &[]),
             Kernel::Norm => (shader!("norm"), &[shader!("moments")]),
             Kernel::NormScale => (shader!("norm_scale"), &[shader!("moments")]),
@@ -167,6 +176,7 @@ impl Kernel {
         }
         match self {
             Kernel::Linear(_, rows) => source.push_str(&linear_text(own, rows, None)),
+            Kernel::Matmul(_, rows, tiles) => source.push_str(&matmul_text(own, rows, tiles)),
             Kernel::LinearOfLayerNorm(_, rows) => {
                 source.push_str(&linear_text(own, rows, Some(shader!("row_moments"))));
             }

@@ -3,9 +3,11 @@
 use crate::act::{Act, Over};
 use crate::grid::Grid;
 use crate::kernel::Kernel;
-use crate::linear_text::{NORMED_ROWS, ROW_BLOCKS};
+use crate::linear_text::{FEW_ROWS, ROW_BLOCKS};
+use crate::matmul_text::{TILE_OUTPUTS, TILE_ROWS};
 use crate::matrix::Matrix;
 use crate::recorder::{Bound, Norm, NormKind, Recorded, Recorder, along, over_picks};
+use crate::tiers::Tiers;
 use crate::vector::Vector;
 
 impl Recorder {
@@ -15,7 +17,7 @@ impl Recorder {
         let outputs = w.iter().map(Matrix::rows).sum();
         let y = self.act(x.over, outputs);
         match norm {
-            Some(norm) if !self.folds_norms(x) || (norm.kind == NormKind::Rms && norm.bias.is_some()) => {
+            Some(norm) if !self.is_for_few(x) || (norm.kind == NormKind::Rms && norm.bias.is_some()) => {
                 let normed = self.norm(x, norm);
                 self.multiply(&normed, w, bias, None, &y, false);
             }
@@ -33,16 +35,10 @@ impl Recorder {
         into
     }
 
-    /// A folded norm reads x again in every workgroup: for many rows, a dispatch of its own is cheaper.
-    fn folds_norms(&self, x: &Act) -> bool {
-        x.over == Over::Picks || self.row_capacity <= NORMED_ROWS
-    }
-
-    /// Blocks of rows for products with x: up to the first that holds all it can have.
-    fn row_blocks(&self, x: &Act) -> impl Iterator<Item = u32> {
-        let largest = if self.folds_norms(x) { NORMED_ROWS } else { u32::MAX };
-        let enough = ROW_BLOCKS.into_iter().find(|&rows| rows >= self.capacity(x.over)).unwrap_or(u32::MAX);
-        ROW_BLOCKS.into_iter().filter(move |&rows| rows <= enough && rows <= largest)
+    /// Whether products with x are made for few rows: weights go straight into the sums, and a norm is folded in. For
+    /// many rows, tiles are cheaper; a folded norm would read x again in every workgroup.
+    fn is_for_few(&self, x: &Act) -> bool {
+        x.over == Over::Picks || self.row_capacity <= FEW_ROWS
     }
 
     fn multiply(
@@ -62,40 +58,58 @@ impl Recorder {
                 format!("a bias of {} on {} outputs", bias.len(), y.width())
             });
         }
-        let layer = norm.is_some_and(|norm| norm.kind == NormKind::Layer);
-        let norm_bias = norm.and_then(|norm| norm.bias);
         let mut first_output = 0;
         for matrix in matrices {
             self.expect(matrix.cols() == x.width(), || format!("{} inputs given width {}", matrix.cols(), x.width()));
             self.weight_bytes += matrix.bytes();
-            let quant = matrix.quant();
             for shard in matrix.shards() {
-                let dims = vec![
+                let mut dims = vec![
                     matrix.cols(),
                     shard.rows,
                     x.stride(),
                     y.stride(),
                     first_output + shard.first_row,
                     over_picks(x),
-                    u32::from(norm.is_some()),
-                    u32::from(norm_bias.is_some()),
                     u32::from(bias.is_some()),
                     u32::from(add),
-                    norm.map_or(0, |norm| norm.epsilon.to_bits()),
                 ];
-                let gain = Bound::optional(norm.map(|norm| norm.gain));
-                let mut bound = vec![self.bind(x), self.bind(y), gain, Bound::optional(norm_bias)];
-                bound.extend([Bound::optional(bias), Bound::Memory(shard.quants.clone())]);
-                bound.extend(shard.scales.clone().map(Bound::Memory));
-                let kernel = |rows| match layer {
-                    true => Kernel::LinearOfLayerNorm(quant, rows),
-                    false => Kernel::Linear(quant, rows),
+                let mut bound = vec![self.bind(x), self.bind(y), Bound::optional(bias)];
+                let (kernels, outputs) = if self.is_for_few(x) {
+                    let norm_bias = norm.and_then(|norm| norm.bias);
+                    let epsilon = norm.map_or(0, |norm| norm.epsilon.to_bits());
+                    dims.extend([u32::from(norm.is_some()), u32::from(norm_bias.is_some()), epsilon]);
+                    bound.extend([Bound::optional(norm.map(|norm| norm.gain)), Bound::optional(norm_bias)]);
+                    (self.few_row_kernels(x, matrix, norm), 16)
+                } else {
+                    (self.many_row_kernels(x, matrix), TILE_OUTPUTS)
                 };
-                let kernels = self.row_blocks(x).map(kernel).collect();
-                let grid = Grid { across: shard.rows.div_ceil(16), along: along(x) };
+                bound.push(Bound::Memory(shard.quants.clone()));
+                bound.extend(shard.scales.clone().map(Bound::Memory));
+                let grid = Grid { across: shard.rows.div_ceil(outputs), along: along(x) };
                 self.recorded.push(Recorded { kernels, dims, bound, grid });
             }
             first_output += matrix.rows();
         }
+    }
+
+    fn few_row_kernels(&self, x: &Act, matrix: &Matrix, norm: Option<Norm>) -> Vec<Kernel> {
+        let layer = norm.is_some_and(|norm| norm.kind == NormKind::Layer);
+        let kernel = |rows| match layer {
+            true => Kernel::LinearOfLayerNorm(matrix.quant(), rows),
+            false => Kernel::Linear(matrix.quant(), rows),
+        };
+        self.sizes(x, &ROW_BLOCKS).map(kernel).collect()
+    }
+
+    fn many_row_kernels(&self, x: &Act, matrix: &Matrix) -> Vec<Kernel> {
+        let Tiers { tiles } = self.gpu.tiers();
+        self.sizes(x, &TILE_ROWS).map(|rows| Kernel::Matmul(matrix.quant(), rows, tiles)).collect()
+    }
+
+    /// Of the ascending numbers of rows that workgroups may take, those up to the first that holds all that x can have.
+    fn sizes<'a>(&self, x: &Act, sizes: &'a [u32]) -> impl Iterator<Item = u32> + 'a {
+        let capacity = self.capacity(x.over);
+        let enough = sizes.iter().copied().find(|&rows| rows >= capacity).unwrap_or(u32::MAX);
+        sizes.iter().copied().filter(move |&rows| rows <= enough)
     }
 }

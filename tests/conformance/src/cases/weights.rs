@@ -1,6 +1,8 @@
 //! Reading weights: embedding, and products for few rows and for many, in every format.
 
-use tiller_kernels::{Gpu, Quant};
+use std::future::Future;
+
+use tiller_kernels::{Gpu, Quant, Tiers, Tiles};
 
 use crate::dequantise::{random, widths};
 use crate::numbers::{F32_SUMS, Numbers, agree, agree_on_scale};
@@ -13,9 +15,8 @@ pub fn cases() -> Vec<Case> {
             Case::new(format!("embed {quant:?}"), move |gpu| embed(gpu, quant)),
             Case::new(format!("positions {quant:?}"), move |gpu| positions(gpu, quant)),
             Case::new(format!("linear {quant:?}, few rows"), move |gpu| products(gpu, quant, FEW, &[1, 2, 3, 4])),
-            Case::new(format!("linear {quant:?}, many rows"), move |gpu| {
-                products(gpu, quant, MANY, &[1, 5, 11, 33, 63, 65])
-            }),
+            many_rows(quant, Tiles::Spread),
+            many_rows(quant, Tiles::Compact),
         ]
     };
     let mut cases: Vec<Case> = Quant::ALL.into_iter().flat_map(each).collect();
@@ -24,8 +25,34 @@ pub fn cases() -> Vec<Case> {
             side_by_side(gpu, capacity)
         }));
         cases.push(Case::new(format!("linear_add, capacity {capacity}"), move |gpu| added(gpu, capacity)));
+        for tiles in [Tiles::Spread, Tiles::Compact] {
+            let name = format!("a row is the same alone and among others, capacity {capacity}, {tiles:?} tiles");
+            cases.push(with_tiles(name, tiles, move |gpu| alone_and_among(gpu, capacity)));
+        }
     }
     cases
+}
+
+fn many_rows(quant: Quant, tiles: Tiles) -> Case {
+    let name = format!("linear {quant:?}, many rows, {tiles:?} tiles");
+    with_tiles(name, tiles, move |gpu| products(gpu, quant, MANY, &[1, 5, 17, 33, 63, 65]))
+}
+
+/// A case on a device that is taken to be good at tiles of this kind.
+fn with_tiles<F>(name: String, tiles: Tiles, check: impl Fn(Gpu) -> F + Clone + 'static) -> Case
+where
+    F: Future<Output = Outcome> + 'static,
+{
+    Case::new(name, move |gpu| {
+        let check = check.clone();
+        async move {
+            let tiers = gpu.tiers();
+            gpu.pretend(Tiers { tiles, ..tiers });
+            let outcome = check(gpu.clone()).await;
+            gpu.pretend(tiers);
+            outcome
+        }
+    })
 }
 
 /// Dequantising is exact: candle rounds once, in the last addition, and so does the shader.
@@ -152,4 +179,22 @@ async fn added(gpu: Gpu, capacity: u32) -> Outcome {
         *y += f64::from(x[at]) + f64::from(bias[at % cols]);
     }
     agree(&got, &wanted, cols, F32_SUMS)
+}
+
+/// Bit for bit: a text must not depend on what runs beside it.
+async fn alone_and_among(gpu: Gpu, capacity: u32) -> Outcome {
+    let (outputs, cols) = (65, 576);
+    let mut numbers = Numbers::new(30);
+    let most = capacity.min(100) as usize;
+    let x = numbers.vector(most * cols);
+    let w = floats(&gpu, &numbers.vector(outputs * cols), cols)?;
+    let plan = recorded(&gpu, capacity, &x, cols, |recorder, x| recorder.linear(&x, &[w], None, None))?;
+    let all = tapped(&plan, &one_sequence(most), &[], &[]).await?;
+    for rows in (1..most).step_by(most.div_ceil(12)) {
+        let got = tapped(&plan, &one_sequence(rows), &[], &[]).await?;
+        if let Some(at) = (0..got.len()).find(|&at| got[at].to_bits() != all[at].to_bits()) {
+            return Err(format!("number {at} is {} among {rows} rows and {} among {most}", got[at], all[at]));
+        }
+    }
+    Ok(())
 }
