@@ -1,5 +1,8 @@
 //! How many workgroups a dispatch takes.
 
+use crate::spans::{Share, Spans};
+use crate::step::Step;
+
 /// Workgroups of a dispatch: `across` the width of an activation, times one for every few rows of it.
 ///
 /// A count across that exceeds what one dimension allows spills into z; the shaders put the two together again.
@@ -15,18 +18,37 @@ pub(crate) enum Along {
     Rows,
     /// The picks of the step.
     Picks,
+    /// The rows of the step, or none of them, or each of them for several spans of its keys.
+    RowsBySpans(Spans),
+}
+
+impl Along {
+    /// Rows (or picks) of a step, and how often each needs all workgroups across.
+    pub fn of(self, step: &Step) -> (u32, u32) {
+        match self {
+            Along::Rows => (step.rows.len() as u32, 1),
+            Along::Picks => (step.picks.len() as u32, 1),
+            Along::RowsBySpans(spans) => (step.rows.len() as u32, spans.times(step.rows)),
+        }
+    }
 }
 
 impl Grid {
-    /// The three dimensions, none above `limit`, where a workgroup takes `per` of `count` rows or picks; `None` where
-    /// nothing is to be done.
-    pub fn workgroups(self, count: u32, per: u32, limit: u32) -> Option<[u32; 3]> {
+    /// Whether a step whose texts have few keys needs the dispatch.
+    pub fn serves_short_texts(self) -> bool {
+        !matches!(self.along, Along::RowsBySpans(Spans { share: Share::Apart | Share::Merging, .. }))
+    }
+
+    /// The three dimensions, none above `limit`, where a workgroup takes `per` of `count` rows or picks, each `times`;
+    /// `None` where nothing is to be done.
+    pub fn workgroups(self, (count, times): (u32, u32), per: u32, limit: u32) -> Option<[u32; 3]> {
         let along = count.div_ceil(per);
-        if self.across == 0 || along == 0 {
+        let across = self.across.saturating_mul(times);
+        if across == 0 || along == 0 {
             return None;
         }
-        let x = self.across.min(limit);
-        Some([x, along, self.across.div_ceil(x)])
+        let x = across.min(limit);
+        Some([x, along, across.div_ceil(x)])
     }
 }
 
@@ -37,8 +59,8 @@ mod tests {
     #[test]
     fn a_wide_grid_spills_into_z() {
         let grid = Grid { across: 70_000, along: Along::Rows };
-        let [x, y, z] = grid.workgroups(5, 4, 65_535).unwrap();
+        let [x, y, z] = grid.workgroups((5, 1), 4, 65_535).unwrap();
         assert_eq!([x, y, z], [65_535, 2, 2]);
-        assert_eq!(grid.workgroups(0, 4, 65_535), None);
+        assert_eq!(grid.workgroups((0, 1), 4, 65_535), None);
     }
 }

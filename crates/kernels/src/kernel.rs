@@ -3,6 +3,7 @@
 
 use tiller_formats::Quant;
 
+use crate::attention_text::{HeadBlock, attention_text, span_text};
 use crate::linear_text::{FEW_ROWS, ROW_BLOCKS, linear_text};
 use crate::matmul_text::{TILE_ROWS, matmul_text};
 use crate::packing::{Packing, Scales};
@@ -24,7 +25,11 @@ pub enum Kernel {
     DivideByScale,
     AffineColumns,
     RopeAppend,
-    Attention,
+    /// Attention to all keys that a row sees.
+    Attention(HeadBlock),
+    /// Attention to one span of them.
+    AttentionSpans(HeadBlock),
+    AttentionCombine,
     AttentionScores,
     AttentionSoftmax,
     AttentionMix,
@@ -55,6 +60,9 @@ macro_rules! shader {
     };
 }
 
+/// What both ways through attention need.
+const ATTENTION: &[&str] = &[shader!("seen"), shader!("tanh"), shader!("capped"), shader!("attention_part")];
+
 impl Kernel {
     const WITHOUT_WEIGHTS: [Kernel; 17] = [
         Kernel::Norm,
@@ -62,7 +70,7 @@ impl Kernel {
         Kernel::DivideByScale,
         Kernel::AffineColumns,
         Kernel::RopeAppend,
-        Kernel::Attention,
+        Kernel::AttentionCombine,
         Kernel::AttentionScores,
         Kernel::AttentionSoftmax,
         Kernel::AttentionMix,
@@ -102,7 +110,9 @@ impl Kernel {
                 .flat_map(move |rows| [Tiles::Spread, Tiles::Compact].map(|tiles| Kernel::Matmul(quant, rows, tiles)));
             [Kernel::Embed(quant), Kernel::HeadResults(quant)].into_iter().chain(linear).chain(layer).chain(tiled)
         });
-        weights.chain(Kernel::WITHOUT_WEIGHTS).chain(Kernel::INTERVENTIONS)
+        let attention =
+            HeadBlock::ALL.into_iter().flat_map(|block| [Kernel::Attention(block), Kernel::AttentionSpans(block)]);
+        weights.chain(attention).chain(Kernel::WITHOUT_WEIGHTS).chain(Kernel::INTERVENTIONS)
     }
 
     /// Rows (or picks) of a step that one workgroup takes.
@@ -137,7 +147,9 @@ impl Kernel {
             Kernel::DivideByScale => (shader!("divide_by_scale"), &[shader!("moments")]),
             Kernel::AffineColumns => (shader!("affine_columns"), &[]),
             Kernel::RopeAppend => (shader!("rope_append"), &[shader!("sincos")]),
-            Kernel::Attention => (shader!("attention"), &[shader!("seen"), shader!("tanh"), shader!("capped")]),
+            Kernel::Attention(_) => (shader!("attention"), ATTENTION),
+            Kernel::AttentionSpans(_) => (shader!("attention_spans"), ATTENTION),
+            Kernel::AttentionCombine => (shader!("attention_combine"), &[shader!("seen"), shader!("attention_part")]),
             Kernel::AttentionScores => {
                 (shader!("attention_scores"), &[shader!("seen"), shader!("tanh"), shader!("capped")])
             }
@@ -174,7 +186,14 @@ impl Kernel {
         for part in parts {
             source.push_str(part);
         }
+        if let Kernel::Attention(_) | Kernel::AttentionSpans(_) | Kernel::AttentionCombine = self {
+            source.push_str(&span_text());
+        }
         match self {
+            Kernel::Attention(block) | Kernel::AttentionSpans(block) => {
+                source.push_str(if block.whole_fours { shader!("fours_whole") } else { shader!("fours_any") });
+                source.push_str(&attention_text(&[shader!("attention_span"), own].concat(), block));
+            }
             Kernel::Linear(_, rows) => source.push_str(&linear_text(own, rows, None)),
             Kernel::Matmul(_, rows, tiles) => source.push_str(&matmul_text(own, rows, tiles)),
             Kernel::LinearOfLayerNorm(_, rows) => {

@@ -8,6 +8,7 @@
 
 mod act;
 mod adapter;
+mod attention_text;
 mod condition;
 mod error;
 mod gpu;
@@ -25,6 +26,7 @@ mod plan;
 mod readback;
 mod recorder;
 mod sample_reference;
+mod spans;
 mod step;
 mod store;
 mod text;
@@ -35,6 +37,7 @@ mod vector;
 
 pub use act::Act;
 pub use adapter::{AdapterSummary, Handicap};
+pub use attention_text::HeadBlock;
 pub use condition::{Condition, Latch, Score};
 pub use error::GpuError;
 pub use gpu::Gpu;

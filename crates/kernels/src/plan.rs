@@ -7,7 +7,7 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::error::GpuError;
 use crate::gpu::Gpu;
-use crate::grid::{Along, Grid};
+use crate::grid::Grid;
 use crate::kernel::Kernel;
 use crate::memory::Memory;
 use crate::pipelines::Pipeline;
@@ -75,7 +75,7 @@ pub struct Want {
 /// What a replay costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlanStats {
-    /// Those of a step that wants everything the plan records.
+    /// Those of a step that wants everything the plan records, while its texts are short.
     pub dispatches: usize,
     pub passes: usize,
     pub submits: usize,
@@ -218,15 +218,12 @@ impl Plan {
         {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
             for dispatch in &self.dispatches {
-                let count = match dispatch.grid.along {
-                    Along::Rows => step.rows.len() as u32,
-                    Along::Picks => step.picks.len() as u32,
-                };
+                let (count, times) = dispatch.grid.along.of(step);
                 if !dispatch.serves(count, want) {
                     continue;
                 }
                 let Some((per, pipeline)) = dispatch.variant(count) else { continue };
-                if let Some([x, y, z]) = dispatch.grid.workgroups(count, *per, self.gpu.groups_limit()) {
+                if let Some([x, y, z]) = dispatch.grid.workgroups((count, times), *per, self.gpu.groups_limit()) {
                     pass.set_pipeline(&pipeline.pipeline);
                     pass.set_bind_group(0, &dispatch.bindings, &[]);
                     pass.dispatch_workgroups(x, y, z);
@@ -243,7 +240,7 @@ impl Plan {
 
     pub fn stats(&self) -> PlanStats {
         PlanStats {
-            dispatches: self.dispatches.len(),
+            dispatches: self.dispatches.iter().filter(|dispatch| dispatch.grid.serves_short_texts()).count(),
             passes: 1,
             submits: 1,
             weight_bytes: self.weight_bytes,

@@ -9,6 +9,7 @@ mod edits;
 mod elementwise;
 mod head_results;
 mod limits;
+mod long_texts;
 mod norms;
 mod penalty;
 mod picks;
@@ -26,6 +27,7 @@ pub fn all() -> Vec<Case> {
         norms::cases(),
         picks::cases(),
         attention::cases(),
+        long_texts::cases(),
         head_results::cases(),
         elementwise::cases(),
         edits::cases(),

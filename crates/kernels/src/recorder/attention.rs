@@ -1,10 +1,13 @@
 //! Attention in two dispatches: keys and values into the cache, then scores, softmax and mix at once.
 
 use crate::act::{Act, Over};
+use crate::attention_text::HeadBlock;
 use crate::grid::{Along, Grid};
 use crate::kernel::Kernel;
 use crate::kv_cache::{KeysAndValues, KvCache};
+use crate::linear_text::FEW_ROWS;
 use crate::recorder::{Bound, Recorded, Recorder};
+use crate::spans::{Share, Spans, most_spans};
 use crate::vector::Vector;
 
 /// The heads of an attention layer. `heads` is a multiple of `kv_heads`.
@@ -124,20 +127,47 @@ impl Recorder {
         let y = self.act(Over::Rows, heads.heads * heads.head_dim);
         self.expect_queries(q, kv, heads);
         let Some(KeysAndValues { keys, values }) = self.cached(kv, layer) else { return y };
+        let sharing = heads.heads / heads.kv_heads.max(1);
+        let block = HeadBlock::of(sharing, heads.head_dim);
+        let across = heads.kv_heads * sharing.div_ceil(block.heads);
+        let window = heads.window_or_all();
+        let dims = |y_stride| {
+            let Heads { heads: all, kv_heads, head_dim, scale, .. } = *heads;
+            vec![all, kv_heads, head_dim, q.stride(), y_stride, scale.to_bits(), heads.cap_bits(), window]
+        };
+        let inputs = vec![Bound::Rows, self.bind(q), Bound::Memory(keys), Bound::Memory(values)];
+        let together = [inputs.clone(), vec![self.bind(&y)]].concat();
+        let kernels = vec![Kernel::Attention(block)];
+        // Many rows keep a device busy whichever way: only few rows can take their spans apart.
+        let most = most_spans(kv.rows(), window);
+        if self.row_capacity > FEW_ROWS || !Spans::can_be_apart(most) {
+            let grid = Grid { across, along: Along::Rows };
+            self.recorded.push(Recorded { kernels, dims: dims(y.stride()), bound: together, grid });
+            return y;
+        }
+        let grid = |across, share| Grid { across, along: Along::RowsBySpans(Spans { share, window }) };
         self.recorded.push(Recorded {
-            kernels: vec![Kernel::Attention],
-            dims: vec![
-                heads.heads,
-                heads.kv_heads,
-                heads.head_dim,
-                q.stride(),
-                y.stride(),
-                heads.scale.to_bits(),
-                heads.cap_bits(),
-                heads.window_or_all(),
-            ],
-            bound: vec![Bound::Rows, self.bind(q), Bound::Memory(keys), Bound::Memory(values), self.bind(&y)],
-            grid: Grid { across: heads.heads, along: Along::Rows },
+            kernels,
+            dims: dims(y.stride()),
+            bound: together,
+            grid: grid(across, Share::Together),
+        });
+        let Some(width) = parts_width(heads, most) else {
+            self.fail(format!("attention to {} keys by {} heads of {}", kv.rows(), heads.heads, heads.head_dim));
+            return y;
+        };
+        let parts = self.act(Over::Rows, width);
+        self.recorded.push(Recorded {
+            kernels: vec![Kernel::AttentionSpans(block)],
+            dims: dims(most),
+            bound: [inputs, vec![self.bind(&parts)]].concat(),
+            grid: grid(across, Share::Apart),
+        });
+        self.recorded.push(Recorded {
+            kernels: vec![Kernel::AttentionCombine],
+            dims: vec![heads.heads, heads.head_dim, y.stride(), most, window],
+            bound: vec![Bound::Rows, self.bind(&parts), self.bind(&y)],
+            grid: grid(heads.heads, Share::Merging),
         });
         y
     }
@@ -170,4 +200,10 @@ impl Recorder {
         self.expect(cached.is_some(), || format!("the cache has no layer {layer}"));
         cached
     }
+}
+
+/// Floats a row of what the spans of all heads come to: for each, four for the highest score and the total, then the
+/// values mixed, in fours.
+fn parts_width(heads: &Heads, spans: u32) -> Option<u32> {
+    heads.heads.checked_mul(spans)?.checked_mul((heads.head_dim.div_ceil(4) + 1) * 4)
 }
