@@ -1,4 +1,4 @@
-//! Bytes to tensors and back: GGUF models and control vectors. No GPU, no network, no notion of what a model is.
+//! Bytes to tensors and back: GGUF, safetensors, control vectors. No GPU, no network, no notion of what a model is.
 //!
 //! Everything read here may come from a stranger: it is checked before anything is allocated for it, and refused with a
 //! sentence that says what is wrong.
@@ -7,6 +7,7 @@ pub mod blocks;
 pub mod control_vector;
 pub mod gguf;
 mod quant;
+pub mod safetensors;
 mod source;
 pub mod write;
 
@@ -14,6 +15,7 @@ pub use blocks::{dequantise, quantise};
 pub use control_vector::{ControlVector, ControlVectorError, Numbering};
 pub use gguf::{Gguf, GgufError, Metadata, TensorInfo, Value};
 pub use quant::Quant;
+pub use safetensors::{Dtype, Safetensors, SafetensorsError, StoredTensor};
 pub use source::ByteSource;
 #[cfg(not(target_arch = "wasm32"))]
 pub use source::FileSource;
