@@ -5,6 +5,7 @@
 
 pub mod blocks;
 pub mod control_vector;
+mod folder;
 pub mod gguf;
 mod quant;
 pub mod safetensors;
@@ -13,6 +14,9 @@ pub mod write;
 
 pub use blocks::{dequantise, quantise};
 pub use control_vector::{ControlVector, ControlVectorError, Numbering};
+#[cfg(not(target_arch = "wasm32"))]
+pub use folder::DiskFolder;
+pub use folder::Folder;
 pub use gguf::{Gguf, GgufError, Metadata, TensorInfo, Value};
 pub use quant::Quant;
 pub use safetensors::{Dtype, Safetensors, SafetensorsError, StoredTensor};

@@ -2,7 +2,7 @@
 //!
 //! Families of models differ in a dozen choices: which norm and where, how positions enter, who attends to whom, which
 //! MLP. Each is an option here, so that the pass is written once. Where the options come from (a GGUF file's metadata,
-//! a repository's `config.json`) is in [`gguf`] and [`crate::folder`].
+//! a repository's `config.json`) is in [`gguf`] and [`crate::repository`].
 
 mod gguf;
 mod range;
@@ -156,6 +156,10 @@ pub enum ModelError {
     OutOfRange { what: &'static str, found: String, wanted: String },
     #[error("tensor \"{tensor}\" has the shape {found:?} where the model needs {wanted:?}: download the file again")]
     Shape { tensor: String, found: Vec<usize>, wanted: Vec<usize> },
+    #[error("the model's config.json lacks \"{key}\": choose another repository of it")]
+    MissingOption { key: String },
+    #[error("\"{key}\" in the model's config.json should be {wanted}: choose another repository of it")]
+    WrongOption { key: String, wanted: &'static str },
     #[error("this model needs {what}, which cannot be run yet: choose another model")]
     Unsupported { what: String },
 }

@@ -1,7 +1,8 @@
 //! All that a model's files say of it.
 
 use crate::{
-    ChatTemplate, ChatTemplateError, Checkpoint, GgufCheckpoint, ModelConfig, ModelError, Tokenizer, TokenizerError,
+    ChatTemplate, ChatTemplateError, Checkpoint, GgufCheckpoint, ModelConfig, ModelError, RepositoryError, Tokenizer,
+    TokenizerError,
 };
 use tiller_formats::{ByteSource, Gguf, GgufError, Quant};
 
@@ -24,6 +25,8 @@ pub enum ModelFilesError {
     Tokenizer(#[from] TokenizerError),
     #[error(transparent)]
     Template(#[from] ChatTemplateError),
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
 }
 
 impl<S: ByteSource> ModelFiles<GgufCheckpoint<S>> {
@@ -32,9 +35,13 @@ impl<S: ByteSource> ModelFiles<GgufCheckpoint<S>> {
         let gguf = Gguf::read(&source).await?;
         // That its architecture cannot be run says more of a file than what its tokenizer lacks.
         let config = ModelConfig::from_gguf(&gguf)?;
+        let tokenizer = match gguf.metadata.find_str("tokenizer.ggml.model")? {
+            Some(_) => Tokenizer::from_gguf(&gguf)?,
+            None => Tokenizer::of_ids(config.vocab),
+        };
         Ok(ModelFiles {
             config,
-            tokenizer: Tokenizer::from_gguf(&gguf)?,
+            tokenizer,
             template: ChatTemplate::from_gguf(&gguf)?,
             checkpoint: GgufCheckpoint::new(&gguf, source),
         })

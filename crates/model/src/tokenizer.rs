@@ -1,9 +1,11 @@
 //! Text to token ids and back.
 //!
 //! The `tokenizers` crate merges (BPE) and splits words; what a GGUF file says about its tokenizer is turned into its
-//! terms here. Where llama.cpp and a model's original tokenizer differ, ids are llama.cpp's, whose files these are.
+//! terms here. Where llama.cpp and a model's original tokenizer differ, a GGUF file's ids are llama.cpp's, whose files
+//! these are. A `tokenizer.json` is the crate's own format.
 
 mod byte_level;
+mod json;
 mod merges;
 mod special;
 mod split;
@@ -11,23 +13,39 @@ mod stream;
 mod vocabulary;
 
 use special::SpecialTexts;
+use std::cell::RefCell;
 use tiller_formats::{Gguf, GgufError};
 use tokenizers::models::bpe::BPE;
 use vocabulary::{Kind, Vocabulary};
 
+pub(crate) use json::NamedTokens;
 pub use stream::StreamDecoder;
 
 /// Text to token ids and back, as the model's file describes it.
 pub struct Tokenizer {
     vocabulary: Vocabulary,
-    words: tokenizers::Tokenizer,
+    source: Source,
     flavour: Flavour,
+    begins_with_bos: bool,
+    ends_with_eos: bool,
+}
+
+/// Who turns texts into ids.
+enum Source {
+    Gguf(Box<GgufWords>),
+    /// All that the crate's own format says. Whether special tokens are recognised is a setting of the whole, which each
+    /// call sets as it needs it.
+    Json(RefCell<tokenizers::Tokenizer>),
+    /// Nobody: there are ids only.
+    Nothing,
+}
+
+struct GgufWords {
+    words: tokenizers::Tokenizer,
     /// Found in every text.
     user_defined: SpecialTexts,
     /// Found only in texts whose special tokens are to be recognised; the user-defined ones are among them.
     all_special: SpecialTexts,
-    begins_with_bos: bool,
-    ends_with_eos: bool,
 }
 
 /// How texts become the characters that are merged.
@@ -58,6 +76,10 @@ pub enum TokenizerError {
         split::names()
     )]
     UnknownSplit { found: String },
+    #[error("the model's tokenizer has the {part} \"{found}\", which is not supported: choose another model")]
+    UnknownPart { part: &'static str, found: String },
+    #[error("this model comes without a tokenizer: give token ids in place of a text")]
+    NoTokenizer,
     #[error("the model's tokenizer is damaged ({what}): download the file again, or choose another conversion of it")]
     Damaged { what: String },
     #[error("the text cannot be split into tokens ({0}): change the text")]
@@ -106,22 +128,43 @@ impl Tokenizer {
         }
         let user_defined = SpecialTexts::new(vocabulary.texts_of(&[Kind::UserDefined]))?;
         let all_special = SpecialTexts::new(vocabulary.texts_of(&[Kind::UserDefined, Kind::Control, Kind::Unknown]))?;
-        Ok(Tokenizer { vocabulary, words, flavour, user_defined, all_special, begins_with_bos, ends_with_eos })
+        let source = Source::Gguf(Box::new(GgufWords { words, user_defined, all_special }));
+        Ok(Tokenizer { vocabulary, source, flavour, begins_with_bos, ends_with_eos })
+    }
+
+    /// The tokenizer of a model that comes without one: its tokens are written as their ids, `<17>`, and no text can be
+    /// turned into them.
+    pub fn of_ids(vocab: u32) -> Tokenizer {
+        let texts = (0..vocab).map(|id| format!("<{id}>")).collect();
+        let kinds = vec![Kind::Unused; vocab as usize];
+        let vocabulary = Vocabulary::new(texts, kinds, None, None, std::iter::empty());
+        let (source, flavour) = (Source::Nothing, Flavour::ByteLevel);
+        Tokenizer { vocabulary, source, flavour, begins_with_bos: false, ends_with_eos: false }
     }
 
     /// The ids of `text`. With `add_special`, it begins and ends as the model's own tokenizer has it (BOS, EOS). With
     /// `parse_special`, special tokens spelt out in the text (`<|im_start|>`) become those tokens; else they are text.
     pub fn encode(&self, text: &str, add_special: bool, parse_special: bool) -> Result<Vec<u32>, TokenizerError> {
+        let words = match &self.source {
+            Source::Gguf(words) => words,
+            Source::Json(words) => {
+                let mut words = words.borrow_mut();
+                words.set_encode_special_tokens(!parse_special);
+                let encoding = words.encode_fast(text, add_special);
+                return Ok(encoding.map_err(|error| TokenizerError::Encode(error.to_string()))?.get_ids().to_vec());
+            }
+            Source::Nothing => return Err(TokenizerError::NoTokenizer),
+        };
         let mut ids = Vec::new();
         if add_special && self.begins_with_bos {
             ids.extend(self.vocabulary.bos);
         }
-        let specials = if parse_special { &self.all_special } else { &self.user_defined };
+        let specials = if parse_special { &words.all_special } else { &words.user_defined };
         let mut after_special = true;
         for piece in specials.split(text) {
             match piece {
                 special::Piece::Special(id) => ids.push(id),
-                special::Piece::Text(text) => self.encode_words(text, after_special, &mut ids)?,
+                special::Piece::Text(text) => words.encode(text, self.flavour, after_special, &mut ids)?,
             }
             after_special = matches!(piece, special::Piece::Special(_));
         }
@@ -129,19 +172,6 @@ impl Tokenizer {
             ids.extend(self.vocabulary.eos);
         }
         Ok(ids)
-    }
-
-    fn encode_words(&self, text: &str, after_special: bool, ids: &mut Vec<u32>) -> Result<(), TokenizerError> {
-        let encoding = match self.flavour {
-            Flavour::ByteLevel => self.words.encode_fast(text, false),
-            Flavour::SentencePiece { space_prefix } => {
-                let prefix = if space_prefix && after_special { "▁" } else { "" };
-                self.words.encode_fast(format!("{prefix}{}", text.replace(' ', "▁")), false)
-            }
-        };
-        let encoding = encoding.map_err(|error| TokenizerError::Encode(error.to_string()))?;
-        ids.extend_from_slice(encoding.get_ids());
-        Ok(())
     }
 
     /// The bytes that a token stands for, which may be a part of a character. Special tokens are spelt out. Empty for
@@ -201,6 +231,27 @@ impl Tokenizer {
     pub fn is_special(&self, id: u32) -> bool {
         self.vocabulary.token(id).is_some_and(|(_, kind)| matches!(kind, Kind::Control | Kind::Unknown))
             || self.is_end(id)
+    }
+}
+
+impl GgufWords {
+    fn encode(
+        &self,
+        text: &str,
+        flavour: Flavour,
+        after_special: bool,
+        ids: &mut Vec<u32>,
+    ) -> Result<(), TokenizerError> {
+        let encoding = match flavour {
+            Flavour::ByteLevel => self.words.encode_fast(text, false),
+            Flavour::SentencePiece { space_prefix } => {
+                let prefix = if space_prefix && after_special { "▁" } else { "" };
+                self.words.encode_fast(format!("{prefix}{}", text.replace(' ', "▁")), false)
+            }
+        };
+        let encoding = encoding.map_err(|error| TokenizerError::Encode(error.to_string()))?;
+        ids.extend_from_slice(encoding.get_ids());
+        Ok(())
     }
 }
 

@@ -54,6 +54,22 @@ pub(super) struct Vocabulary {
 }
 
 impl Vocabulary {
+    /// A vocabulary of these texts, each of its kind. `ends`: tokens that end what the model says, besides `eos` and
+    /// those that are known by their texts.
+    pub(super) fn new(
+        texts: Vec<String>,
+        kinds: Vec<Kind>,
+        bos: Option<u32>,
+        eos: Option<u32>,
+        ends: impl Iterator<Item = u32>,
+    ) -> Vocabulary {
+        let listed = (0..).zip(&texts).filter(|(_, text)| ENDS.contains(&text.as_str())).map(|(id, _)| id);
+        let mut ends: Vec<u32> = listed.chain(ends).chain(eos).collect();
+        ends.sort_unstable();
+        ends.dedup();
+        Vocabulary { texts, kinds, scores: Vec::new(), bos, eos, eot: None, unknown: None, ends }
+    }
+
     /// The vocabulary, and the ids of its texts (of tokens with one text, the first).
     pub(super) fn from_gguf(gguf: &Gguf) -> Result<(Vocabulary, Vocab), TokenizerError> {
         let metadata = &gguf.metadata;
