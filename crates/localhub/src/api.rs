@@ -1,26 +1,33 @@
 //! `/api/models/...`: what a repository holds, in the hub's JSON.
 
 use crate::address::SafePath;
-use crate::refusal::{Missing, Refusal};
+use crate::faults::Fault;
+use crate::refusal::{self, Missing, Refusal};
 use crate::server::Hub;
 use crate::shelf::{Entry, Identity, Revision};
 use axum::Json;
 use axum::extract::{Path, Query, State};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// `/api/models/{owner}/{name}`
-pub async fn model(State(hub): State<Hub>, Path((owner, name)): Path<(String, String)>) -> Result<Response, Refusal> {
-    about(&hub, &owner, &name, "main")
+pub async fn model(
+    State(hub): State<Hub>,
+    Path((owner, name)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    about(&hub, &owner, &name, "main", &headers)
 }
 
 /// `/api/models/{owner}/{name}/revision/{revision}`
 pub async fn model_at(
     State(hub): State<Hub>,
     Path((owner, name, revision)): Path<(String, String, String)>,
+    headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    about(&hub, &owner, &name, &revision)
+    about(&hub, &owner, &name, &revision, &headers)
 }
 
 /// `/api/models/{owner}/{name}/tree/{revision}`
@@ -48,7 +55,11 @@ fn is_recursive(options: &BTreeMap<String, String>) -> bool {
     options.get("recursive").is_some_and(|value| value == "true" || value == "1")
 }
 
-fn about(hub: &Hub, owner: &str, name: &str, revision: &str) -> Result<Response, Refusal> {
+fn about(hub: &Hub, owner: &str, name: &str, revision: &str, headers: &HeaderMap) -> Result<Response, Refusal> {
+    let struck = hub.faults.strike(&format!("api/{owner}/{name}"), Fault::refuses);
+    if let Some(refusal) = struck.into_iter().find_map(|fault| refusal::ordered(fault, headers)) {
+        return Ok(refusal);
+    }
     let revision = hub.shelf.revision(owner, name, revision)?;
     let siblings: Vec<Value> = revision.entries()?.iter().map(|entry| json!({ "rfilename": entry.path })).collect();
     let answer = json!({

@@ -11,12 +11,26 @@ pub enum Fault {
     Corrupt { at: u64 },
     /// The file is answered with this status instead (404 as the hub's "Entry not found", 429, 503 ...).
     Status(u16),
+    /// 429, with the wait that the hub asks for.
+    Busy { retry_after_s: u64 },
+    /// Only who shows this access token gets the file: 401 without one, 403 with another.
+    Gated { token: &'static str },
+    /// Ranges are not understood: the whole file is sent, whatever was asked for.
+    NoRanges,
     /// The body is sent no faster than this.
     Throttle { bytes_per_second: u64 },
 }
 
-/// The faults in force. Each has the part of a path it applies to (`owner/name/commit/file` for the hub's files, the
-/// path below `dist` for the page's) and how often it still happens; only GETs count.
+impl Fault {
+    /// Whether it comes instead of the file, and not as the file is sent.
+    pub(crate) fn refuses(&self) -> bool {
+        matches!(self, Fault::Status(_) | Fault::Busy { .. } | Fault::Gated { .. })
+    }
+}
+
+/// The faults in force. Each has the part of a path it applies to (`owner/name/commit/file` for the hub's files,
+/// `api/owner/name` for what it says about a repository, the path below `dist` for the page's) and how often it still
+/// happens; only GETs count.
 #[derive(Debug, Default)]
 pub struct Faults(Mutex<Vec<Rule>>);
 

@@ -16,6 +16,8 @@ pub struct Logged {
     /// As it was sent: percent-encoded, without the query.
     pub path: String,
     pub range: Option<String>,
+    /// It came with an access token.
+    pub authorized: bool,
     pub status: u16,
     /// Bytes of the body handed to the connection so far.
     pub bytes_sent: u64,
@@ -55,11 +57,12 @@ pub(crate) async fn record(State(log): State<Arc<Log>>, request: Request, next: 
     let method = request.method().to_string();
     let path = request.uri().path().to_owned();
     let range = request.headers().get(header::RANGE).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let authorized = request.headers().contains_key(header::AUTHORIZATION);
     let mut response = next.run(request).await;
 
     let status = response.status();
     let sent = Arc::new(AtomicU64::new(0));
-    let logged = Logged { method, path, range, status: status.as_u16(), bytes_sent: 0 };
+    let logged = Logged { method, path, range, authorized, status: status.as_u16(), bytes_sent: 0 };
     log.0.lock().unwrap().push(Entry { logged, sent: sent.clone() });
 
     // A counted body is a stream, whose length the server no longer knows: say it while it is known.

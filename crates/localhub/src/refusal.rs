@@ -1,6 +1,7 @@
 //! What the hub says when it does not give what was asked for: a status, a sentence, and a code that programs read.
 
-use axum::http::{HeaderValue, StatusCode};
+use crate::faults::Fault;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 /// Something that is not there.
@@ -50,10 +51,35 @@ impl IntoResponse for Missing {
             Missing::Revision => ("RevisionNotFound", "Invalid rev id"),
             Missing::Entry => ("EntryNotFound", "Entry not found"),
         };
-        let mut response = (StatusCode::NOT_FOUND, sentence).into_response();
-        let headers = response.headers_mut();
-        headers.insert("x-error-code", HeaderValue::from_static(code));
-        headers.insert("x-error-message", HeaderValue::from_static(sentence));
-        response
+        coded(StatusCode::NOT_FOUND, code, sentence)
+    }
+}
+
+fn coded(status: StatusCode, code: &'static str, sentence: &'static str) -> Response {
+    let mut response = (status, sentence).into_response();
+    let headers = response.headers_mut();
+    headers.insert("x-error-code", HeaderValue::from_static(code));
+    headers.insert("x-error-message", HeaderValue::from_static(sentence));
+    response
+}
+
+/// The refusal that was ordered, for a request with these headers; `None` where it lets the request through.
+pub fn ordered(fault: Fault, headers: &HeaderMap) -> Option<Response> {
+    match fault {
+        Fault::Status(code) => Some(match StatusCode::from_u16(code) {
+            Ok(StatusCode::NOT_FOUND) | Err(_) => Missing::Entry.into_response(),
+            Ok(status) => status.into_response(),
+        }),
+        Fault::Busy { retry_after_s } => {
+            let mut response = StatusCode::TOO_MANY_REQUESTS.into_response();
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(retry_after_s));
+            Some(response)
+        }
+        Fault::Gated { token } => match headers.get(header::AUTHORIZATION) {
+            Some(shown) if shown.as_bytes() == format!("Bearer {token}").as_bytes() => None,
+            Some(_) => Some(coded(StatusCode::FORBIDDEN, "GatedRepo", "Access to this model is restricted")),
+            None => Some(coded(StatusCode::UNAUTHORIZED, "GatedRepo", "Access to this model is restricted")),
+        },
+        Fault::Cut { .. } | Fault::Corrupt { .. } | Fault::Throttle { .. } | Fault::NoRanges => None,
     }
 }

@@ -5,7 +5,7 @@
 
 use crate::address::encode_path;
 use crate::faults::Fault;
-use crate::refusal::{Missing, Refusal};
+use crate::refusal::{self, Refusal};
 use crate::send::{Outgoing, send, set};
 use crate::server::Hub;
 use crate::shelf::{Entry, Identity, Revision};
@@ -23,8 +23,8 @@ pub async fn resolve(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let (revision, entry, identity) = find(&hub, at).await?;
-    if let Some(status) = ordered_status(&hub, &method, &revision, &entry) {
-        return Ok(status);
+    if let Some(refusal) = ordered_refusal(&hub, &method, &revision, &entry, &headers) {
+        return Ok(refusal);
     }
     let mut response = match &identity {
         Identity::Git { .. } => answer_with_file(&hub, &method, &revision, &entry, &identity, &headers).await?,
@@ -72,16 +72,18 @@ async fn find(hub: &Hub, at: (String, String, String, String)) -> Result<(Revisi
     tokio::task::spawn_blocking(look).await?
 }
 
-fn ordered_status(hub: &Hub, method: &Method, revision: &Revision, entry: &Entry) -> Option<Response> {
+fn ordered_refusal(
+    hub: &Hub,
+    method: &Method,
+    revision: &Revision,
+    entry: &Entry,
+    headers: &HeaderMap,
+) -> Option<Response> {
     if method != Method::GET {
         return None;
     }
-    let struck = hub.faults.strike(&name_for_faults(revision, entry), |fault| matches!(fault, Fault::Status(_)));
-    let Some(Fault::Status(code)) = struck.first().copied() else { return None };
-    Some(match StatusCode::from_u16(code) {
-        Ok(StatusCode::NOT_FOUND) | Err(_) => Missing::Entry.into_response(),
-        Ok(status) => status.into_response(),
-    })
+    let struck = hub.faults.strike(&name_for_faults(revision, entry), Fault::refuses);
+    struck.into_iter().find_map(|fault| refusal::ordered(fault, headers))
 }
 
 async fn answer_with_file(
@@ -93,7 +95,7 @@ async fn answer_with_file(
     headers: &HeaderMap,
 ) -> Result<Response, Refusal> {
     let faults = match *method {
-        Method::GET => hub.faults.strike(&name_for_faults(revision, entry), |fault| !matches!(fault, Fault::Status(_))),
+        Method::GET => hub.faults.strike(&name_for_faults(revision, entry), |fault| !fault.refuses()),
         _ => Vec::new(),
     };
     let outgoing = Outgoing {

@@ -31,7 +31,8 @@ pub async fn send(file: Outgoing, request: &HeaderMap) -> Result<Response, Refus
     } else {
         // A range of another version of the file is of no use to whoever holds the first part of this one.
         let same_version = asked(header::IF_RANGE).is_none_or(|known| known == file.etag);
-        let range = if same_version { asked(header::RANGE) } else { None };
+        let knows_ranges = !file.faults.contains(&Fault::NoRanges);
+        let range = asked(header::RANGE).filter(|_| same_version && knows_ranges);
         match wanted(range, file.size) {
             Wanted::Whole => body(&file, 0, file.size).await?,
             Wanted::Part { first, last } => {
@@ -48,7 +49,7 @@ pub async fn send(file: Outgoing, request: &HeaderMap) -> Result<Response, Refus
         }
     };
     set(&mut response, header::ETAG, &file.etag);
-    set(&mut response, header::ACCEPT_RANGES, "bytes");
+    set(&mut response, header::ACCEPT_RANGES, if file.faults.contains(&Fault::NoRanges) { "none" } else { "bytes" });
     Ok(response)
 }
 
@@ -102,7 +103,7 @@ impl Flow {
                 Fault::Cut { after } => flow.cut_after = Some(after),
                 Fault::Corrupt { at } => flow.corrupt_at.push(at),
                 Fault::Throttle { bytes_per_second } => flow.bytes_per_second = Some(bytes_per_second.max(1)),
-                Fault::Status(_) => {}
+                Fault::Status(_) | Fault::Busy { .. } | Fault::Gated { .. } | Fault::NoRanges => {}
             }
         }
         flow
