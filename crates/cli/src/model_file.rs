@@ -1,11 +1,12 @@
-//! From `--model` to a file on this machine. `TILLER_HUB` names another hub than the public one.
+//! From `--model` to a file on this machine. `TILLER_HUB` names another hub than the public one; `HF_TOKEN` is the access
+//! token for repositories that are not open to everybody.
 
 use crate::transfer_meter::TransferMeter;
 use anyhow::{Context, anyhow, bail};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use tiller_formats::FileSource;
-use tiller_hub::{Cancel, DiskStore, Hub, obtain};
+use tiller_hub::{AccessToken, Cancel, DiskStore, Hub, cache_folder, obtain};
 use tiller_model::{ModelRef, catalogue};
 
 /// What `--model` names.
@@ -44,7 +45,7 @@ impl ModelSource {
                 FileSource::open(path).map_err(unreadable)
             }
             ModelSource::Hub(model) => {
-                let hub = Hub::new(std::env::var("TILLER_HUB").unwrap_or_default());
+                let hub = hub()?;
                 let store = DiskStore::new(cache()?);
                 let mut meter = TransferMeter::new(&model.file);
                 let file = obtain(&hub, &store, model, &Cancel::new(), |progress| meter.show(progress)).await;
@@ -63,13 +64,16 @@ impl ModelSource {
     }
 }
 
-/// Where files of the hub are kept: `TILLER_HUB_CACHE`, or `hub` in `TILLER_CACHE`, or `~/.cache/tiller/hub`.
+/// The hub, asked in the name of whoever the access token in `HF_TOKEN` belongs to.
+fn hub() -> anyhow::Result<Hub> {
+    let variable = |name: &str| std::env::var(name).unwrap_or_default();
+    let token = Some(variable("HF_TOKEN")).filter(|token| !token.trim().is_empty());
+    let token = token.map(|token| AccessToken::new(&token)).transpose().context("HF_TOKEN cannot be used")?;
+    Ok(Hub::new(variable("TILLER_HUB")).with_token(token))
+}
+
 fn cache() -> anyhow::Result<PathBuf> {
-    let folder = |variable: &str| std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let found = folder("TILLER_HUB_CACHE")
-        .or_else(|| Some(folder("TILLER_CACHE")?.join("hub")))
-        .or_else(|| Some(folder("HOME").or_else(|| folder("USERPROFILE"))?.join(".cache/tiller/hub")));
-    found.context("there is no place to keep models: set TILLER_CACHE to a folder")
+    cache_folder().context("there is no place to keep models: set TILLER_CACHE to a folder")
 }
 
 /// `owner/name[@revision][/file.gguf]`; `None` where it looks like a path rather.

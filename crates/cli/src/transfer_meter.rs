@@ -44,6 +44,8 @@ fn line(what: &str, progress: &Progress) -> String {
     let doing = match progress.phase {
         Phase::Connecting => return format!("{what}: asking the hub"),
         Phase::Downloading => "fetching",
+        Phase::Waiting { seconds } => return format!("{what}: the hub asks to wait {seconds:.0} s"),
+        Phase::Elsewhere => "another program is fetching it,",
         Phase::Resuming { .. } => "connection broke, trying again at",
         Phase::Verifying => "checking what is there,",
         Phase::Ready => "ready,",

@@ -3,10 +3,16 @@
 //! The ETag of an answer is no checksum to rely on: the hub's content network names files in several ways, one of which
 //! looks like a sha256 and is not. The listing of a folder says plainly.
 
+use crate::HubError;
 use serde::Deserialize;
 
+#[cfg(not(target_arch = "wasm32"))]
+use crate::native::http as transport;
+#[cfg(target_arch = "wasm32")]
+use crate::web::fetch as transport;
+
 /// A listing of a thousand files is some hundred kilobytes.
-pub const MAX_BYTES: usize = 8 << 20;
+const MAX_BYTES: usize = 8 << 20;
 
 /// Length and checksum of a file, as far as they are known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +24,8 @@ pub struct Listed {
 
 #[derive(Deserialize)]
 struct Row {
+    #[serde(rename = "type", default)]
+    kind: String,
     path: String,
     size: Option<u64>,
     lfs: Option<Pointer>,
@@ -28,12 +36,35 @@ struct Pointer {
     oid: String,
 }
 
+impl Row {
+    fn listed(self) -> (String, Listed) {
+        let is_sha256 = |oid: &String| oid.len() == 64 && oid.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let sha256 = self.lfs.map(|pointer| pointer.oid).filter(is_sha256);
+        (self.path, Listed { bytes: self.size, sha256 })
+    }
+}
+
+/// The body of an answer that is JSON; cut off where it is longer than any listing.
+pub(crate) async fn read(mut answer: transport::Answer) -> Result<Vec<u8>, HubError> {
+    let mut body = Vec::new();
+    while let Some(bytes) = answer.next().await? {
+        body.extend_from_slice(&bytes);
+        if body.len() > MAX_BYTES {
+            break;
+        }
+    }
+    Ok(body)
+}
+
 /// Looks `file` up in a listing (JSON). Nothing is known of a file that is not there, as on a listing's later pages.
 pub fn find(listing: &[u8], file: &str) -> Listed {
-    let rows: Vec<Row> = serde_json::from_slice(listing).unwrap_or_default();
-    let Some(row) = rows.into_iter().find(|row| row.path == file) else { return Listed::default() };
-    let is_sha256 = |oid: &String| oid.len() == 64 && oid.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    Listed { bytes: row.size, sha256: row.lfs.map(|pointer| pointer.oid).filter(is_sha256) }
+    files(listing).unwrap_or_default().into_iter().find(|(path, _)| path == file).map_or_else(Listed::default, |f| f.1)
+}
+
+/// All files of a listing (JSON), by path; `None` where it is none.
+pub fn files(listing: &[u8]) -> Option<Vec<(String, Listed)>> {
+    let rows: Vec<Row> = serde_json::from_slice(listing).ok()?;
+    Some(rows.into_iter().filter(|row| row.kind != "directory").map(Row::listed).collect())
 }
 
 #[cfg(test)]

@@ -35,6 +35,9 @@ pub trait Store {
     /// ([`HubError::InUse`]).
     async fn append(&self, file: &ModelRef) -> Result<Self::Writer, HubError>;
 
+    /// Bytes of the file that are here, complete or not, also while somebody else writes it; 0 where that is not known.
+    async fn received(&self, file: &ModelRef) -> u64;
+
     /// Makes the partial file the complete one. `file` has the length and the checksum that were found.
     async fn finish(&self, file: &ModelRef, writer: Self::Writer) -> Result<Self::File, HubError>;
 

@@ -1,82 +1,13 @@
 //! Transfers from a real server over TCP that breaks, lies and refuses to order.
 
+mod served;
+
+use served::{BYTES, FILE, Fixture, REPO, REVISION};
 use std::fs;
-use std::path::PathBuf;
-use tempfile::TempDir;
-use tiller_formats::ByteSource;
-use tiller_hub::{Cancel, DiskStore, Hub, HubError, Phase, Progress, Store, obtain};
-use tiller_localhub::{Config, Fault, Server, serve, sha256_of_file};
-use tiller_sites::ModelRef;
-
-const REPO: &str = "acme/tiny";
-const REVISION: &str = "0123456789abcdef0123456789abcdef01234567";
-const FILE: &str = "tiny.gguf";
-const BYTES: usize = 4_000_000;
-
-struct Fixture {
-    server: Server,
-    cache: DiskStore,
-    served: PathBuf,
-    content: Vec<u8>,
-    _folder: TempDir,
-}
-
-impl Fixture {
-    fn new() -> Fixture {
-        let folder = TempDir::new().unwrap();
-        let served = folder.path().join("hub").join(REPO).join(REVISION).join(FILE);
-        fs::create_dir_all(served.parent().unwrap()).unwrap();
-        let content: Vec<u8> = (0..BYTES).map(|i| (i * 7 + i / 251) as u8).collect();
-        fs::write(&served, &content).unwrap();
-        let server = serve(Config::new(folder.path().join("hub"))).unwrap();
-        let cache = DiskStore::new(folder.path().join("cache"));
-        Fixture { server, cache, served, content, _folder: folder }
-    }
-
-    fn file(&self) -> ModelRef {
-        ModelRef {
-            repo: REPO.into(),
-            revision: REVISION.into(),
-            file: FILE.into(),
-            bytes: Some(BYTES as u64),
-            sha256: Some(sha256_of_file(&self.served).unwrap()),
-        }
-    }
-
-    fn obtain(&self, file: &ModelRef) -> (Result<Vec<u8>, HubError>, Vec<Progress>) {
-        self.obtain_until(file, &Cancel::new(), |_| {})
-    }
-
-    fn obtain_until(
-        &self,
-        file: &ModelRef,
-        cancel: &Cancel,
-        mut seen: impl FnMut(Progress),
-    ) -> (Result<Vec<u8>, HubError>, Vec<Progress>) {
-        let hub = Hub::new(self.server.origin());
-        let mut progress = Vec::new();
-        let found = pollster::block_on(async {
-            let source = obtain(&hub, &self.cache, file, cancel, |p| {
-                progress.push(p);
-                seen(p);
-            })
-            .await?;
-            Ok(source.read_at(0, source.len() as usize).await.unwrap())
-        });
-        (found, progress)
-    }
-
-    /// The ranges of the file's requests so far.
-    fn ranges(&self) -> Vec<Option<String>> {
-        let of_the_file = |entry: &tiller_localhub::Logged| entry.path.contains("/cdn/");
-        self.server.log().entries().into_iter().filter(of_the_file).map(|entry| entry.range).collect()
-    }
-
-    fn kept(&self) -> bool {
-        let path = self.cache.path(&self.file());
-        path.exists() || path.with_extension("gguf.part").exists()
-    }
-}
+use std::time::{Duration, Instant};
+use tiller_hub::{Cancel, Hub, HubError, Phase, Store, obtain};
+use tiller_localhub::Fault;
+use tiller_sites::{AccessToken, ModelRef};
 
 #[test]
 fn a_file_comes_whole_and_a_second_time_without_a_request() {
@@ -243,11 +174,10 @@ fn what_the_hub_refuses_is_said_and_a_busy_hub_is_asked_again() {
         fixture.obtain(&file).0.unwrap_err()
     };
     for status in [401, 403] {
-        assert!(matches!(refused_with(status), HubError::Refused { .. }));
+        assert!(matches!(refused_with(status), HubError::Gated { .. }));
     }
     assert!(matches!(refused_with(404), HubError::NotFound { .. }));
-    assert!(matches!(refused_with(429), HubError::TooManyRequests));
-    assert!(matches!(refused_with(418), HubError::Status { status: 418 }));
+    assert!(matches!(refused_with(418), HubError::Status { status: 418, .. }));
     fixture.server.faults().times(1, FILE, Fault::Status(503));
     let (found, progress) = fixture.obtain(&file);
     assert_eq!(found.unwrap(), fixture.content);
@@ -255,13 +185,67 @@ fn what_the_hub_refuses_is_said_and_a_busy_hub_is_asked_again() {
 }
 
 #[test]
-fn a_file_that_is_being_received_is_nobody_elses() {
+fn a_hub_that_asks_to_be_left_alone_is_left_alone_for_as_long() {
+    let fixture = Fixture::new();
+    fixture.server.faults().times(1, FILE, Fault::Busy { retry_after_s: 1 });
+    let begun = Instant::now();
+    let (found, progress) = fixture.obtain(&fixture.file());
+    assert_eq!(found.unwrap(), fixture.content);
+    assert!(begun.elapsed() >= Duration::from_secs(1), "{:?}", begun.elapsed());
+    assert!(progress.iter().any(|p| matches!(p.phase, Phase::Waiting { seconds } if seconds >= 1.0)));
+
+    fixture.server.faults().times(1, "other.gguf", Fault::Busy { retry_after_s: 900 });
+    fs::write(fixture.served.with_file_name("other.gguf"), "other").unwrap();
+    let other = ModelRef { file: "other.gguf".into(), bytes: None, sha256: None, ..fixture.file() };
+    let begun = Instant::now();
+    let refused = fixture.obtain(&other).0.unwrap_err();
+    assert!(refused.to_string().contains("15 minutes"), "{refused}");
+    assert!(begun.elapsed() < Duration::from_secs(5), "nobody is kept waiting for so long");
+}
+
+#[test]
+fn a_gated_file_comes_to_who_shows_the_right_token() {
+    let fixture = Fixture::new();
+    fixture.server.faults().always(FILE, Fault::Gated { token: "hf_right" });
+    let obtained = |token: Option<&str>| {
+        let token = token.map(|token| AccessToken::new(token).unwrap());
+        let hub = Hub::new(fixture.server.origin()).with_token(token);
+        fixture.obtain_from(&hub, &fixture.file(), &Cancel::new(), |_| {}).0
+    };
+    assert!(matches!(obtained(None), Err(HubError::Gated { .. })));
+    let refused = obtained(Some("hf_wrong")).unwrap_err();
+    assert!(matches!(refused, HubError::TokenRefused { .. }));
+    assert!(!refused.to_string().contains("hf_wrong"));
+    assert_eq!(obtained(Some("hf_right")).unwrap(), fixture.content);
+}
+
+#[test]
+fn a_file_that_somebody_else_receives_is_waited_for() {
     let fixture = Fixture::new();
     let file = fixture.file();
-    let writer = pollster::block_on(fixture.cache.append(&file)).unwrap();
-    assert!(matches!(fixture.obtain(&file).0, Err(HubError::InUse)));
-    drop(writer);
-    assert_eq!(fixture.obtain(&file).0.unwrap(), fixture.content);
+    let mut theirs = Some(pollster::block_on(fixture.cache.append(&file)).unwrap());
+    // They give up when this one has begun to wait.
+    let (found, progress) = fixture.obtain_until(&file, &Cancel::new(), |p| {
+        if p.phase == Phase::Elsewhere {
+            drop(theirs.take());
+        }
+    });
+    assert_eq!(found.unwrap(), fixture.content);
+    assert_eq!(progress[0].phase, Phase::Elsewhere);
+}
+
+#[test]
+fn two_who_want_the_same_file_at_once_fetch_it_once() {
+    let fixture = Fixture::new();
+    let file = fixture.file();
+    fixture.server.faults().times(1, FILE, Fault::Throttle { bytes_per_second: 4_000_000 });
+    std::thread::scope(|scope| {
+        let both = [0, 1].map(|_| scope.spawn(|| fixture.obtain(&file).0.unwrap()));
+        for found in both {
+            assert_eq!(found.join().unwrap(), fixture.content);
+        }
+    });
+    assert_eq!(fixture.ranges(), [None]);
 }
 
 #[test]

@@ -5,14 +5,16 @@
 //! a link contains. This crate knows nothing of models, devices or pages, so that the page can speak of an experiment
 //! without linking the engine.
 
+mod access_token;
 mod catalogue;
 mod model_ref;
 mod positions;
 mod sampling;
 mod site;
 
+pub use access_token::{AccessToken, InvalidToken};
 pub use catalogue::{CatalogueEntry, catalogue};
-pub use model_ref::{InvalidModelRef, ModelRef};
+pub use model_ref::{InvalidModelRef, ModelRef, PUBLIC_HUB};
 pub use positions::Positions;
 pub use sampling::Sampling;
 pub use site::{Site, UnknownSite};

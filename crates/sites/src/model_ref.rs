@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The public hub, where nothing else is said.
+pub const PUBLIC_HUB: &str = "https://huggingface.co";
+
 /// One file of a model on the hub, at one revision. It is part of a link, so it is checked before anything is fetched.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ModelRef {

@@ -81,6 +81,12 @@ impl Store for DiskStore {
         Ok(DiskWriter { file: open, part, notes, len, partial })
     }
 
+    async fn received(&self, file: &ModelRef) -> u64 {
+        let path = self.path(file);
+        let len = |path: &Path| path.metadata().map_or(0, |about| about.len());
+        len(&path).max(len(&beside(&path, PART)))
+    }
+
     async fn finish(&self, file: &ModelRef, writer: DiskWriter) -> Result<FileSource, HubError> {
         let path = self.path(file);
         writer.file.sync_all().map_err(storage)?;

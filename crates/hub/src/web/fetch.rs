@@ -1,7 +1,7 @@
 //! Ranged requests by `fetch`, their bodies read as they come.
 
 use crate::HubError;
-use crate::obtain::range_start;
+use crate::answer::{Ask, Heading};
 use futures_util::future::{Either, select};
 use gloo::timers::future::TimeoutFuture;
 use js_sys::{Promise, Reflect, Uint8Array};
@@ -9,8 +9,8 @@ use std::pin::pin;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
-    AbortController, Headers, ReadableStreamDefaultReader, Request, RequestCache, RequestInit, RequestMode, Response,
-    WorkerGlobalScope,
+    AbortController, Headers, ReadableStreamDefaultReader, ReferrerPolicy, Request, RequestCache, RequestCredentials,
+    RequestInit, RequestMode, Response, WorkerGlobalScope,
 };
 
 /// How long one waits for a byte; a connection that is silent for longer is taken for broken.
@@ -18,11 +18,7 @@ const PATIENCE_S: f64 = 30.0;
 
 /// A server's answer, its body still to come. Dropping it ends the transfer.
 pub struct Answer {
-    pub status: u16,
-    /// Bytes of the body, where the server says.
-    pub length: Option<u64>,
-    pub range_start: Option<u64>,
-    pub etag: Option<String>,
+    pub heading: Heading,
     body: Option<ReadableStreamDefaultReader>,
     _request: Running,
 }
@@ -52,31 +48,28 @@ async fn soon(promise: Promise) -> Result<JsValue, HubError> {
     }
 }
 
-/// Asks for the bytes from `start` on. `If-Range` would need the server's leave for another header, so the version is
-/// compared when the answer comes, and by the checksum at the end.
-pub async fn get(address: &str, start: u64, _etag: Option<&str>) -> Result<Answer, HubError> {
+/// Asks. `If-Range` would need the server's leave for another header, so the version is compared when the answer comes,
+/// and by the checksum at the end. Where the hub sends the request on to another server, the browser leaves the token
+/// behind (Fetch standard, HTTP-redirect fetch).
+pub async fn get(ask: &Ask<'_>) -> Result<Answer, HubError> {
     let running = Running(AbortController::new().map_err(unreachable)?);
     let headers = Headers::new().map_err(unreachable)?;
-    if start > 0 {
-        headers.set("Range", &format!("bytes={start}-")).map_err(unreachable)?;
+    if let Some(range) = ask.range() {
+        headers.set("Range", &range).map_err(unreachable)?;
+    }
+    if let Some(token) = ask.token {
+        headers.set("Authorization", &token.authorization()).map_err(unreachable)?;
     }
     let options = options(RequestMode::Cors, &running);
     options.set_headers(&headers);
-    let request = Request::new_with_str_and_init(address, &options).map_err(unreachable)?;
+    let request = Request::new_with_str_and_init(ask.address, &options).map_err(unreachable)?;
     let response: Response = match soon(scope().fetch_with_request(&request)).await {
         Ok(response) => response.unchecked_into(),
-        Err(error) => return Err(reason_of(error, address).await),
+        Err(error) => return Err(reason_of(error, ask.address).await),
     };
-    let header = |name: &str| response.headers().get(name).ok().flatten();
+    let heading = Heading::read(response.status(), |name| response.headers().get(name).ok().flatten());
     let body = response.body().map(|body| body.get_reader().unchecked_into());
-    Ok(Answer {
-        status: response.status(),
-        length: header("content-length").and_then(|length| length.parse().ok()),
-        range_start: header("content-range").and_then(|range| range_start(&range)),
-        etag: header("etag"),
-        body,
-        _request: running,
-    })
+    Ok(Answer { heading, body, _request: running })
 }
 
 fn options(mode: RequestMode, running: &Running) -> RequestInit {
@@ -84,6 +77,9 @@ fn options(mode: RequestMode, running: &Running) -> RequestInit {
     options.set_mode(mode);
     // The browser's own cache would keep the file a second time, and would give damaged bytes again when asked again.
     options.set_cache(RequestCache::NoStore);
+    // Nobody learns more from a request than which file is wanted.
+    options.set_credentials(RequestCredentials::Omit);
+    options.set_referrer_policy(ReferrerPolicy::NoReferrer);
     options.set_signal(Some(&running.0.signal()));
     options
 }
@@ -125,4 +121,9 @@ pub async fn sleep(seconds: f64) {
 /// Seconds of a clock that only goes forward.
 pub fn seconds() -> f64 {
     scope().performance().map_or(0.0, |clock| clock.now() / 1000.0)
+}
+
+/// Another number from 0 to 1 each time.
+pub fn chance() -> f64 {
+    js_sys::Math::random()
 }

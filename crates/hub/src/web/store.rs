@@ -178,14 +178,26 @@ impl Store for BrowserStore {
         Ok(writer)
     }
 
+    async fn received(&self, file: &ModelRef) -> u64 {
+        match &self.0 {
+            Place::Memory(files) => files.borrow().get(&key(file)).map_or(0, |(_, blob)| blob.size() as u64),
+            Place::Disk(root) => {
+                let Ok(Some((folder, name))) = folder_of(root, file, false).await else { return 0 };
+                let Ok(Some(handle)) = opfs::file(&folder, &name, false).await else { return 0 };
+                opfs::snapshot(&handle).await.map_or(0, |bytes| bytes.size() as u64)
+            }
+        }
+    }
+
     async fn finish(&self, file: &ModelRef, writer: BrowserWriter) -> Result<BlobSource, HubError> {
         let BrowserWriter { partial, to, .. } = writer;
         let model = file.clone();
         match (to, &self.0) {
             (Target::Disk { bytes, handle, note, .. }, _) => {
                 bytes.flush()?;
-                drop(bytes);
+                // While the bytes are still nobody else's: another tab would take the file for one that was cut.
                 write_note(&note, &Note { model, complete: true, partial }).await?;
+                drop(bytes);
                 Ok(BlobSource::new(opfs::snapshot(&handle).await?.into()))
             }
             (Target::Memory { parts }, place) => {
