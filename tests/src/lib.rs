@@ -8,14 +8,9 @@ use tiller_formats::FileSource;
 pub mod docs;
 pub mod golden;
 
-/// Where the files of the model hub are kept on this machine: `TILLER_HUB_CACHE`, or the folder that the set-up fills.
+/// Where the files of the model hub are kept on this machine.
 pub fn hub_cache() -> PathBuf {
-    if let Some(folder) = std::env::var_os("TILLER_HUB_CACHE") {
-        return folder.into();
-    }
-    let cache = std::env::var_os("TILLER_CACHE").map(PathBuf::from);
-    let cache = cache.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache/tiller")));
-    cache.expect("TILLER_CACHE or HOME is set").join("hub")
+    tiller_hub::cache_folder().expect("there is a home folder, or TILLER_CACHE is set")
 }
 
 /// SmolLM2-135M-Instruct, as the default link names it.

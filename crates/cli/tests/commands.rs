@@ -17,11 +17,7 @@ fn smollm() -> ModelRef {
 
 /// The model's file in the cache that the set-up fills.
 fn model() -> PathBuf {
-    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
-    let cache = variable("TILLER_HUB_CACHE")
-        .or_else(|| Some(variable("TILLER_CACHE")?.join("hub")))
-        .or_else(|| Some(variable("HOME")?.join(".cache/tiller/hub")))
-        .expect("TILLER_HUB_CACHE, TILLER_CACHE or HOME is set");
+    let cache = tiller_hub::cache_folder().expect("there is a home folder");
     let ModelRef { repo, revision, file, .. } = smollm();
     let path = cache.join(repo).join(revision).join(file);
     assert!(path.is_file(), "{} is missing: run `cargo xtask setup` first", path.display());

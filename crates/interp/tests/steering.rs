@@ -1,7 +1,6 @@
 //! The methods on a real model: SmolLM2-135M-Instruct on the CPU backend.
 
 use std::cell::Cell;
-use std::path::PathBuf;
 use tiller_engine::{Controls, Edit, Engine, EngineError, Harvest, Site, TapRows};
 use tiller_formats::FileSource;
 use tiller_interp::InterpError;
@@ -33,9 +32,7 @@ struct Model {
 
 impl Model {
     fn open() -> Model {
-        let hub = std::env::var_os("TILLER_HUB_CACHE")
-            .map(PathBuf::from)
-            .unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").expect("HOME is set")).join(".cache/tiller/hub"));
+        let hub = tiller_hub::cache_folder().expect("there is a home folder");
         let path = hub.join(MODEL);
         let source = FileSource::open(&path)
             .unwrap_or_else(|error| panic!("these tests need {} ({error}): run `cargo xtask test`", path.display()));
