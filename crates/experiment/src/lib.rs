@@ -5,11 +5,13 @@
 
 mod edits;
 mod prompt;
+mod self_check;
 mod session;
 mod vector_file;
 
 pub use edits::{EditError, resolve_edit, strength_unit};
 pub use prompt::PromptError;
+pub use self_check::{SELF_CHECK_TOLERANCE, self_check};
 pub use session::{LoadError, ModelFacts, Session};
 pub use vector_file::{ControlVectorFile, VectorAtLayer, VectorFileError};
 

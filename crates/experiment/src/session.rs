@@ -2,7 +2,7 @@
 
 use crate::{PromptError, prompt};
 use tiller_engine::{Controls, Engine, EngineError, Generation, Gpu, Lane};
-use tiller_formats::ByteSource;
+use tiller_formats::{ByteSource, Quant};
 use tiller_model::{ChatTemplate, Checkpoint, ModelFiles, ModelFilesError, Tokenizer};
 use tiller_recipe::Prompt;
 use tiller_sites::Sampling;
@@ -24,6 +24,8 @@ pub struct ModelFacts {
     pub parameters: u64,
     /// The quantisation that most weights are in.
     pub quantisation: String,
+    /// All that occur.
+    pub quants: Vec<Quant>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +61,7 @@ impl Session {
             name: files.config.name.clone().unwrap_or_else(|| "unnamed model".into()),
             parameters: files.parameters(),
             quantisation: files.quantisation().to_string(),
+            quants: quants(&files.checkpoint),
         };
         let ModelFiles { config, tokenizer, template, checkpoint } = files;
         let end_tokens = (0..tokenizer.vocab_size()).filter(|&id| tokenizer.is_end(id)).collect();
@@ -95,4 +98,10 @@ impl Session {
             edits,
         }
     }
+}
+
+/// The formats in which a model's weights are stored, in the order in which [`Quant::ALL`] has them.
+fn quants(checkpoint: &impl Checkpoint) -> Vec<Quant> {
+    let occurs = |quant: &Quant| checkpoint.tensors().values().any(|tensor| tensor.quant == *quant);
+    Quant::ALL.into_iter().filter(occurs).collect()
 }

@@ -9,7 +9,8 @@ pub(crate) struct Ask<'a> {
     /// The first byte wanted, and the one behind the last; to the file's end without.
     pub from: u64,
     pub to: Option<u64>,
-    /// The version that the range is to be of.
+    /// The version that the range is to be of. In a browser, only the answer is compared with it.
+    #[cfg_attr(target_arch = "wasm32", allow(dead_code))]
     pub etag: Option<&'a str>,
     /// For the hub itself. Transports do not hand it to the servers that the hub sends them on to.
     pub token: Option<&'a AccessToken>,

@@ -3,6 +3,7 @@
 use crate::experiment::Experiment;
 use tiller_protocol::BackendChoice;
 use tiller_recipe::{Recipe, RecipeError, View, from_fragment, to_fragment};
+use tiller_sites::PUBLIC_HUB;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{HtmlMetaElement, UrlSearchParams, Window};
 
@@ -23,6 +24,17 @@ pub fn hub() -> String {
         Some(meta.dyn_into::<HtmlMetaElement>().ok()?.content())
     };
     parameter("hub").or_else(written).unwrap_or_default()
+}
+
+/// Whether the address itself names a hub, as whoever wrote it chose.
+pub fn names_hub() -> bool {
+    parameter("hub").is_some()
+}
+
+/// The hub's host as people know it, to say where something is sent.
+pub fn hub_host() -> String {
+    let hub = Some(hub()).filter(|hub| !hub.is_empty()).unwrap_or_else(|| PUBLIC_HUB.into());
+    hub.split_once("://").map_or(hub.as_str(), |(_, host)| host).trim_end_matches('/').to_string()
 }
 
 /// `?backend=gpu|cpu|auto`, which wins over the setting.

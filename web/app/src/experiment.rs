@@ -256,6 +256,11 @@ pub fn model_name(model: &ModelRef) -> String {
     known.map_or_else(|| model.file.trim_end_matches(".gguf").to_string(), |entry| entry.name.to_string())
 }
 
+/// Whether the page itself offers models of this repository.
+pub fn is_known(model: &ModelRef) -> bool {
+    catalogue().iter().any(|entry| entry.model.repo == model.repo)
+}
+
 /// Strong enough to be seen in the first sentence, weak enough to leave it a sentence.
 const DEFAULT_STRENGTH: f32 = 0.25;
 

@@ -10,6 +10,7 @@ use tiller_recipe::{Recipe, View};
 const EXPERIMENT: &str = "tiller.experiment";
 const DIRECTIONS: &str = "tiller.directions";
 const BACKEND: &str = "tiller.backend";
+const CHECKED: &str = "tiller.checked-devices";
 const THEME: &str = "tiller.theme";
 
 thread_local! {
@@ -52,6 +53,22 @@ pub fn keep_backend(choice: BackendChoice) {
 
 pub fn kept_backend() -> Option<BackendChoice> {
     LocalStorage::get(BACKEND).ok()
+}
+
+/// The devices that were found to compute what the CPU computes.
+pub fn checked_devices() -> Vec<String> {
+    LocalStorage::get(CHECKED).unwrap_or_default()
+}
+
+/// A machine has few; more than this would be someone else's doing.
+const CHECKED_DEVICES: usize = 20;
+
+pub fn keep_checked_device(device: String) {
+    let mut devices = checked_devices();
+    devices.retain(|known| *known != device);
+    devices.push(device);
+    let first = devices.len().saturating_sub(CHECKED_DEVICES);
+    let _ = LocalStorage::set(CHECKED, &devices[first..]);
 }
 
 /// Light or dark, where the user has chosen; else the system's.

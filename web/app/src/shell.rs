@@ -1,9 +1,10 @@
 //! What is around every view: the header, progress, notices, keys.
 
 use crate::experiment::model_name;
+use crate::notices::{Consent, Notices};
 use crate::settings::{self, Theme};
 use crate::views::{models::Models, progress, steer::Steer};
-use crate::workbench::{ModelState, Notice, Workbench};
+use crate::workbench::{ModelState, Workbench};
 use crate::{address, figures};
 use leptos::ev;
 use leptos::prelude::*;
@@ -18,14 +19,17 @@ pub fn Shell() -> impl IntoView {
     provide_context(bench);
     let keys = window_event_listener(ev::keydown, move |key| on_key(bench, &key));
     let address = window_event_listener(ev::hashchange, move |_| bench.follow_address());
+    let online = window_event_listener(ev::online, move |_| bench.on_online());
     on_cleanup(move || {
         keys.remove();
         address.remove();
+        online.remove();
     });
     let manual_link = RwSignal::new(false);
     view! {
         <Header manual_link/>
         <LoadingBar/>
+        <Consent/>
         <Notices/>
         <Show when=move || manual_link.get()>
             <div class="notice" role="dialog" aria-label="Link to this experiment">
@@ -134,7 +138,7 @@ fn copy_link(bench: Workbench, manual_link: RwSignal<bool>) {
         Ok(link) => link,
         Err(error) => {
             let message = format!("{error}. Fewer or shorter pairs make a shorter link.");
-            bench.notice(tiller_protocol::Failure { title: "No link can be made".into(), message, retry: false });
+            bench.notice(tiller_protocol::Failure::new("No link can be made", message, false));
             return;
         }
     };
@@ -154,13 +158,14 @@ fn ModelStatus() -> impl IntoView {
     let bench = expect_context::<Workbench>();
     let state = move || match bench.model.get() {
         ModelState::Idle => "idle",
+        ModelState::Asked(_) => "asking",
         ModelState::Loading { .. } => "loading",
         ModelState::Ready(_) => "ready",
         ModelState::Failed(_) => "failed",
     };
     let backend = move || bench.backend.with(|report| report.as_ref().map(|report| report.backend.clone()));
     let name = move || match bench.model.get() {
-        ModelState::Idle => "No model".to_string(),
+        ModelState::Idle | ModelState::Asked(_) => "No model".to_string(),
         ModelState::Loading { .. } => "Loading".into(),
         ModelState::Ready(model) => model_name(&model.reference),
         ModelState::Failed(_) => "Not loaded".into(),
@@ -228,42 +233,5 @@ fn LoadingBar() -> impl IntoView {
                 </Show>
             </div>
         </Show>
-    }
-}
-
-#[component]
-fn Notices() -> impl IntoView {
-    let bench = expect_context::<Workbench>();
-    let note = move || bench.backend.with(|report| report.as_ref().and_then(|report| report.note.clone()));
-    let hidden_note = RwSignal::new(None::<String>);
-    view! {
-        <For each=move || bench.notices.get() key=|notice| notice.id let:notice>
-            <NoticeBox notice/>
-        </For>
-        {move || note().filter(|note| hidden_note.get().as_ref() != Some(note)).map(|note| {
-            let put_away = note.clone();
-            view! {
-                <div class="note">
-                    <span data-testid="backend-note">{note}</span>
-                    <button class="plain" on:click=move |_| hidden_note.set(Some(put_away.clone()))>"Fine"</button>
-                </div>
-            }
-        })}
-    }
-}
-
-#[component]
-fn NoticeBox(notice: Notice) -> impl IntoView {
-    let bench = expect_context::<Workbench>();
-    let Notice { id, failure } = notice;
-    let retry = failure.retry;
-    view! {
-        <div class="notice" role="alert" data-testid="notice">
-            <div class="notice-text"><b>{failure.title}</b><span>{failure.message}</span></div>
-            <Show when=move || retry>
-                <button class="btn" data-testid="retry" on:click=move |_| bench.try_again()>"Try again"</button>
-            </Show>
-            <button class="btn" on:click=move |_| bench.dismiss(id)>"Dismiss"</button>
-        </div>
     }
 }

@@ -1,19 +1,22 @@
 //! The page's state: the experiment, what the worker says, and what the user can do.
 
 mod answers;
+mod models;
 mod runs;
+mod worker;
 
-use crate::bridge::{self, Incoming};
+use crate::bridge;
 use crate::experiment::Experiment;
 use crate::history::History;
 use crate::{address, settings};
 use leptos::prelude::*;
 use tiller_protocol::{
-    BackendChoice, BackendReport, CacheReport, Evidence, Failure, JobId, ModelInfo, Progress, Request,
+    AccessToken, BackendChoice, BackendReport, CacheReport, Evidence, Failure, JobId, ModelInfo, Progress, Request,
 };
 use tiller_recipe::{Pair, RecipeError, View};
 use tiller_sites::ModelRef;
 
+pub use models::Lookup;
 pub use runs::{Run, RunState};
 
 /// Everything that views read and do. Copies are handles on the same signals.
@@ -34,6 +37,13 @@ pub struct Workbench {
     pub building: RwSignal<Option<Building>>,
     pub evidence: RwSignal<EvidenceState>,
     pub cache: RwSignal<Option<CacheReport>>,
+    /// Whether the browser leaves the page's files alone when its disk fills up; `None` where it does not say.
+    pub files_kept: RwSignal<Option<bool>>,
+    pub lookup: RwSignal<Lookup>,
+    /// Of the user's account on the hub. A secret: it lives here and in the worker, and in no storage, link or log.
+    pub token: RwSignal<Option<AccessToken>>,
+    /// The models that the user has chosen, or agreed to, and that may be downloaded.
+    agreed: StoredValue<Vec<ModelRef>>,
     pub notices: RwSignal<Vec<Notice>>,
     pub toast: RwSignal<Option<String>>,
     /// The token whose probabilities are shown, by index.
@@ -51,7 +61,12 @@ pub struct Workbench {
 #[derive(Clone, Debug, PartialEq)]
 pub enum ModelState {
     Idle,
-    Loading { job: JobId, progress: Option<Progress> },
+    /// It would have to be downloaded, and someone else named it: the user is asked.
+    Asked(ModelRef),
+    Loading {
+        job: JobId,
+        progress: Option<Progress>,
+    },
     Ready(ModelInfo),
     Failed(Failure),
 }
@@ -106,6 +121,10 @@ impl Workbench {
             building: RwSignal::new(None),
             evidence: RwSignal::new(EvidenceState::None),
             cache: RwSignal::new(None),
+            files_kept: RwSignal::new(None),
+            lookup: RwSignal::new(Lookup::None),
+            token: RwSignal::new(None),
+            agreed: StoredValue::new(Vec::new()),
             notices: RwSignal::new(Vec::new()),
             toast: RwSignal::new(None),
             looked_at: RwSignal::new(None),
@@ -120,44 +139,6 @@ impl Workbench {
         }
         bench.start_worker();
         bench
-    }
-
-    /// Starts a worker, and has it load the experiment's model.
-    pub fn start_worker(self) {
-        self.backend.set(None);
-        self.building.set(None);
-        self.evidence.set(EvidenceState::None);
-        for run in [self.plain, self.steered] {
-            run.update(Run::interrupt);
-        }
-        self.model.set(ModelState::Loading { job: 0, progress: None });
-        let started = bridge::start(move |incoming| match incoming {
-            Incoming::Listening => {
-                bridge::send(&Request::Start { hub: address::hub(), backend: self.choice.get_untracked() })
-            }
-            Incoming::Event(event) => self.on_event(*event),
-            Incoming::Crashed(reason) => self.on_crash(&reason),
-        });
-        if let Err(reason) = started {
-            self.on_crash(&reason);
-        }
-    }
-
-    fn on_crash(self, reason: &str) {
-        // Trying again then starts a new worker.
-        self.backend.set(None);
-        let failure = Failure {
-            title: "The engine stopped".into(),
-            message: format!("It ended by itself ({reason}). Start it again; the experiment is kept."),
-            retry: true,
-        };
-        self.building.set(None);
-        self.evidence.set(EvidenceState::None);
-        for run in [self.plain, self.steered] {
-            run.update(Run::interrupt);
-        }
-        self.model.set(ModelState::Failed(failure.clone()));
-        self.notice(failure);
     }
 
     fn new_job(self) -> JobId {
@@ -272,60 +253,16 @@ impl Workbench {
         .forget();
     }
 
-    /// Fetches and loads the experiment's model.
-    pub fn load_model(self) {
-        if self.backend.get_untracked().is_none() {
-            // The worker is not there yet; it loads the model when it is.
-            return;
-        }
-        let job = self.new_job();
-        self.building.set(None);
-        self.model.set(ModelState::Loading { job, progress: None });
-        bridge::send(&Request::Load { job, model: self.experiment.get_untracked().model });
-    }
-
-    /// Loads another model; the vector belongs to the old one.
-    pub fn choose_model(self, model: ModelRef) {
-        self.dismiss_all();
-        self.change("model", |experiment| {
-            if experiment.model != model {
-                experiment.vector = None;
-                experiment.model = model;
-            }
-        });
-        self.load_model();
-    }
-
-    pub fn choose_backend(self, choice: BackendChoice) {
-        self.dismiss_all();
-        settings::keep_backend(choice);
-        self.choice.set(choice);
-        self.start_worker();
-    }
-
     pub fn cancel(self, job: JobId) {
         bridge::send(&Request::Cancel { job });
-    }
-
-    pub fn list_cache(self) {
-        if self.backend.get_untracked().is_some() {
-            bridge::send(&Request::ListCache);
-        }
-    }
-
-    pub fn delete_cached(self, model: ModelRef) {
-        bridge::send(&Request::Delete { model });
     }
 
     /// Builds the vector as the user asks, and says if there is nothing to build it from.
     pub fn build_vector_as_asked(self) {
         self.dismiss_all();
         if self.experiment.with_untracked(|experiment| experiment.complete_pairs().is_empty()) {
-            self.notice(Failure {
-                title: "There are no pairs".into(),
-                message: "Write at least one text on each side, then build the vector.".into(),
-                retry: false,
-            });
+            let remedy = "Write at least one text on each side, then build the vector.";
+            self.notice(Failure::new("There are no pairs", remedy, false));
         }
         self.build_vector();
     }

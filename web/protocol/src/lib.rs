@@ -5,7 +5,13 @@
 
 use serde::{Deserialize, Serialize};
 use tiller_recipe::{Direction, Edit, Pair, Prompt, Vector};
-pub use tiller_sites::{ModelRef, Positions, Sampling, Site};
+pub use tiller_sites::{AccessToken, ModelRef, Positions, Sampling, Site};
+
+mod failure;
+mod repository;
+
+pub use failure::{Failure, Remedy};
+pub use repository::{Choice, Fit, RepositoryListing, What};
 
 /// Names one piece of work, chosen by the page; every event about that work carries it.
 pub type JobId = u32;
@@ -25,10 +31,16 @@ pub enum BackendChoice {
 /// From the page to the worker.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Request {
-    /// First message: where the hub is, and which backend is wanted. Answered by [`Event::Ready`].
-    Start { hub: String, backend: BackendChoice },
-    /// Fetch (or find in the cache) and load a model. Progress, then [`Event::Loaded`] or [`Event::Failed`].
-    Load { job: JobId, model: ModelRef },
+    /// First message: where the hub is, and which backend is wanted. Answered by [`Event::Ready`]. `checked`: the
+    /// devices whose arithmetic was found right before ([`DeviceCheck::device`]).
+    Start { hub: String, backend: BackendChoice, token: Option<AccessToken>, checked: Vec<String> },
+    /// From now on, the hub is asked in the name of whoever this token belongs to.
+    SetToken { token: Option<AccessToken> },
+    /// What a repository offers: [`Event::Repository`] or [`Event::Failed`]. Waits for no other job.
+    LookUp { job: JobId, repo: String, revision: String },
+    /// Fetch (or find in the cache) and load a model. Progress, then [`Event::Loaded`] or [`Event::Failed`]; without
+    /// leave to `download`, [`Event::NotHere`] where it would have to be fetched.
+    Load { job: JobId, model: ModelRef, download: bool },
     /// Directions at every layer from contrasting pairs. Progress, then [`Event::Directions`].
     BuildVector { job: JobId, pairs: Vec<Pair> },
     /// Write: the plain and the steered run side by side, one batch. Streams [`Event::Token`], ends with
@@ -86,11 +98,33 @@ pub enum Event {
         job: JobId,
         model: ModelInfo,
     },
+    /// The model is not in the cache, and nobody gave leave to fetch it.
+    NotHere {
+        job: JobId,
+        model: ModelRef,
+    },
+    /// The GPU was lost while, or before, this job ran. The model is being loaded again (progress follows under the
+    /// job's number), and the job then begins again from its start.
+    DeviceLost {
+        job: JobId,
+        reason: String,
+    },
+    /// The model is back after [`Event::DeviceLost`].
+    Restored {
+        job: JobId,
+        model: ModelInfo,
+    },
+    /// The first use of a GPU: whether it computes what the CPU computes.
+    Checked(DeviceCheck),
+    Repository {
+        job: JobId,
+        listing: RepositoryListing,
+    },
     Directions {
         job: JobId,
         directions: Directions,
     },
-    /// The prompt of a run as tokens, before the first is written.
+    /// The prompt of a run as tokens, before the first is written. A run that begins again says so by this.
     RunStarted {
         job: JobId,
         prompt: Vec<PromptToken>,
@@ -137,6 +171,16 @@ pub struct BackendReport {
     pub note: Option<String>,
 }
 
+/// A comparison of the GPU with the CPU, on a small model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeviceCheck {
+    /// Names the device, this program's version and the formats of weights that were compared.
+    pub device: String,
+    pub agrees: bool,
+    /// The largest difference of a logit, as a share of the largest logit.
+    pub difference: f32,
+}
+
 /// How far a job is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
@@ -156,12 +200,20 @@ pub enum Stage {
     Downloading,
     /// The connection broke; trying again from where it stopped.
     Resuming,
+    /// The hub has too much to do, and asked to be left alone for so long.
+    Waiting {
+        seconds: u32,
+    },
+    /// Another tab receives the same file; waiting for it.
+    Elsewhere,
     /// Checking the checksum of what was stored.
     Verifying,
     /// From the cache to the device.
     Loading,
     /// Compiling shaders and writing one token to warm up.
     Compiling,
+    /// Comparing the GPU with the CPU on a small model.
+    Comparing,
     /// Running prompts through the model.
     Reading,
 }
@@ -188,6 +240,8 @@ pub struct ModelInfo {
     pub seconds: f64,
     /// Whether the file was in the cache already.
     pub from_cache: bool,
+    /// One sentence where the file is not kept as one would wish, and what follows.
+    pub note: Option<String>,
 }
 
 /// Directions at every layer, with what helps to choose one.
@@ -308,26 +362,6 @@ pub struct CacheEntry {
     pub bytes: u64,
     /// `false` for a download that was cut.
     pub complete: bool,
-}
-
-/// Something went wrong: what, and what to do.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Failure {
-    /// A few words ("The model could not be loaded").
-    pub title: String,
-    /// What happened and what to do.
-    pub message: String,
-    /// Trying the same again may help.
-    pub retry: bool,
-}
-
-impl Failure {
-    /// Errors are written to stand after a colon; alone, `error` begins with a capital and ends with a full stop.
-    pub fn new(title: &str, error: impl ToString, retry: bool) -> Failure {
-        let error = error.to_string();
-        let mut letters = error.chars();
-        let begun: String = letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();
-        let message = if begun.ends_with(['.', '!', '?']) { begun } else { begun + "." };
-        Failure { title: title.into(), message, retry }
-    }
+    /// `false` for a file that is gone when the tab is closed.
+    pub outlives_tab: bool,
 }

@@ -1,20 +1,36 @@
 //! Which backend computes, and why.
 
-use tiller_engine::Gpu;
+use tiller_engine::{Gpu, GpuError};
 use tiller_protocol::{BackendChoice, BackendReport};
 
-/// The backend that was chosen. A GPU device is opened anew for every model, so that nothing of the last one remains.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Chosen {
-    Gpu,
+/// The backend that was chosen.
+pub enum Backend {
+    /// The device that was opened to be looked at, until the first model takes it.
+    Gpu {
+        unused: Option<Gpu>,
+    },
     Cpu,
 }
 
+impl Backend {
+    /// A device for a model; `None` where the CPU computes. Each model gets a device of its own, so that nothing of the
+    /// last one remains.
+    pub async fn device(&mut self) -> Result<Option<Gpu>, GpuError> {
+        match self {
+            Backend::Cpu => Ok(None),
+            Backend::Gpu { unused } => match unused.take().filter(|gpu| gpu.lost().is_none()) {
+                Some(gpu) => Ok(Some(gpu)),
+                None => Gpu::open().await.map(Some),
+            },
+        }
+    }
+}
+
 /// Looks at what the browser has, and chooses.
-pub async fn choose(choice: BackendChoice) -> (Chosen, BackendReport) {
+pub async fn choose(choice: BackendChoice) -> (Backend, BackendReport) {
     let cpu = |note: Option<String>| {
         let report = BackendReport { backend: "cpu".into(), adapter: "WebAssembly".into(), software: false, note };
-        (Chosen::Cpu, report)
+        (Backend::Cpu, report)
     };
     if choice == BackendChoice::Cpu {
         return cpu(None);
@@ -35,7 +51,7 @@ pub async fn choose(choice: BackendChoice) -> (Chosen, BackendReport) {
                 software: adapter.software,
                 note,
             };
-            (Chosen::Gpu, report)
+            (Backend::Gpu { unused: Some(gpu) }, report)
         }
     }
 }

@@ -4,7 +4,7 @@ use tiller_engine::{EngineError, GpuError};
 use tiller_experiment::{LoadError, PromptError};
 use tiller_hub::HubError;
 use tiller_interp::InterpError;
-use tiller_protocol::Failure;
+use tiller_protocol::{Failure, Remedy};
 
 pub enum Stop {
     Cancelled,
@@ -15,19 +15,15 @@ impl Stop {
     pub fn failed(title: &str, message: impl ToString) -> Stop {
         Stop::Failed(Failure::new(title, message, false))
     }
-
-    fn worth_retrying(title: &str, message: impl ToString) -> Stop {
-        Stop::Failed(Failure::new(title, message, true))
-    }
 }
 
 impl From<EngineError> for Stop {
     fn from(error: EngineError) -> Stop {
         match error {
             EngineError::Cancelled => Stop::Cancelled,
-            EngineError::Gpu(GpuError::Lost(_)) => Stop::worth_retrying("The GPU was lost", error),
+            EngineError::Gpu(GpuError::Lost(_)) => of_gpu("The GPU was lost", error),
             EngineError::Model(_) => Stop::failed("This model cannot be used", error),
-            EngineError::Gpu(_) => Stop::worth_retrying("The GPU refused", error),
+            EngineError::Gpu(_) => of_gpu("The GPU refused", error),
             _ => Stop::failed("That did not work", error),
         }
     }
@@ -65,10 +61,28 @@ impl From<tiller_recipe::RecipeError> for Stop {
 
 impl From<HubError> for Stop {
     fn from(error: HubError) -> Stop {
-        match error {
-            HubError::Cancelled => Stop::Cancelled,
-            _ if error.worth_retrying() => Stop::worth_retrying("The model could not be fetched", error),
-            _ => Stop::failed("The model could not be fetched", error),
-        }
+        of_hub("The model could not be fetched", error)
     }
+}
+
+/// A repository about which the hub says nothing.
+pub fn not_listed(error: HubError) -> Stop {
+    of_hub("The repository could not be listed", error)
+}
+
+fn of_hub(title: &str, error: HubError) -> Stop {
+    if matches!(error, HubError::Cancelled) {
+        return Stop::Cancelled;
+    }
+    let failure = Failure::new(title, &error, error.worth_retrying());
+    Stop::Failed(match error {
+        HubError::Offline => failure.with_remedy(Remedy::Line),
+        _ if error.wants_token() => failure.with_remedy(Remedy::Token),
+        _ => failure,
+    })
+}
+
+/// Whatever a GPU does, the CPU can do in its place.
+pub fn of_gpu(title: &str, error: impl ToString) -> Stop {
+    Stop::Failed(Failure::new(title, error, true).with_remedy(Remedy::Cpu))
 }

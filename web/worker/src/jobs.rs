@@ -14,8 +14,29 @@ use tiller_experiment::Session;
 use tiller_protocol::{Event, Progress, Request, Stage};
 
 pub async fn run(request: Request, bench: &mut Bench, live: &Live) {
-    let outcome = match request {
-        Request::Load { model, .. } => load::run(bench, live, model).await,
+    let outcome = loop {
+        if let Some(reason) = lost_device(bench)
+            && needs_session(&request)
+            && let Err(stop) = load::restore(bench, live, reason).await
+        {
+            break Err(stop);
+        }
+        let outcome = perform(request.clone(), bench, live).await;
+        // A device that is lost under a job fails it in one of many ways; what counts is that it is lost.
+        if !(matches!(outcome, Err(Stop::Failed(_))) && needs_session(&request) && lost_device(bench).is_some()) {
+            break outcome;
+        }
+    };
+    host::send(match outcome {
+        Ok(event) => event,
+        Err(Stop::Cancelled) => Event::Cancelled { job: live.job },
+        Err(Stop::Failed(failure)) => Event::Failed { job: Some(live.job), failure },
+    });
+}
+
+async fn perform(request: Request, bench: &mut Bench, live: &Live) -> Result<Event, Stop> {
+    match request {
+        Request::Load { model, download, .. } => load::run(bench, live, model, download).await,
         Request::BuildVector { pairs, .. } => vector::build(bench, live, &pairs).await,
         Request::Write { run, .. } => write::run(bench, live, run).await,
         Request::Measure { run, .. } => measure::run(bench, live, run).await,
@@ -23,13 +44,22 @@ pub async fn run(request: Request, bench: &mut Bench, live: &Live) {
         Request::ImportVector { bytes, .. } => files::import(bench, live, bytes).await,
         Request::ListCache => bench.cache.report().await.map(Event::Cache),
         Request::Delete { model } => bench.cache.delete(&model).await.map(Event::Cache),
-        Request::Start { .. } | Request::SetStrength { .. } | Request::Cancel { .. } => return,
-    };
-    host::send(match outcome {
-        Ok(event) => event,
-        Err(Stop::Cancelled) => Event::Cancelled { job: live.job },
-        Err(Stop::Failed(failure)) => Event::Failed { job: Some(live.job), failure },
-    });
+        Request::Start { .. }
+        | Request::SetToken { .. }
+        | Request::LookUp { .. }
+        | Request::SetStrength { .. }
+        | Request::Cancel { .. } => unreachable!("the desk keeps these to itself"),
+    }
+}
+
+/// Whether the job computes with the model that is loaded.
+fn needs_session(request: &Request) -> bool {
+    matches!(request, Request::BuildVector { .. } | Request::Write { .. } | Request::Measure { .. })
+}
+
+/// Why the loaded model's device was lost, if it was.
+fn lost_device(bench: &Bench) -> Option<String> {
+    bench.session.as_ref()?.engine.gpu()?.lost()
 }
 
 /// The loaded model.

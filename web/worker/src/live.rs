@@ -14,11 +14,13 @@ pub struct Live {
     pub transfer: Cancel,
     /// By edit: how long the vector is at strength 1, and the strength that was asked for last.
     strengths: RefCell<Vec<(f32, f32)>>,
+    /// By edit, what was asked for before the job knew its edits.
+    early: Vec<(usize, f32)>,
 }
 
 impl Live {
-    pub fn new(job: JobId) -> Live {
-        Live { job, cancelled: Cell::new(false), transfer: Cancel::new(), strengths: RefCell::default() }
+    pub fn new(job: JobId, early: Vec<(usize, f32)>) -> Live {
+        Live { job, cancelled: Cell::new(false), transfer: Cancel::new(), strengths: RefCell::default(), early }
     }
 
     pub fn cancel(&self) {
@@ -29,6 +31,9 @@ impl Live {
     /// `units`: by edit, the vector's typical norm and the strength to begin with.
     pub fn set_edits(&self, units: Vec<(f32, f32)>) {
         *self.strengths.borrow_mut() = units;
+        for &(edit, strength) in &self.early {
+            self.set_strength(edit, strength);
+        }
     }
 
     pub fn set_strength(&self, edit: usize, strength: f32) {

@@ -1,7 +1,8 @@
 //! The dedicated worker that owns the engine.
 //!
 //! Messages arrive on one queue. Those that steer a job that runs (stop it, change its strength) act at once; the
-//! others are jobs, and jobs run one after the other, because there is one engine.
+//! others are jobs, and jobs run one after the other, because there is one engine. Only what needs no engine (asking the
+//! hub what there is) goes on beside them.
 
 #![cfg_attr(not(target_arch = "wasm32"), allow(unused))]
 
@@ -19,6 +20,9 @@ mod host;
 mod jobs;
 #[cfg(target_arch = "wasm32")]
 mod live;
+#[cfg(target_arch = "wasm32")]
+mod lookup;
+mod restores;
 
 #[cfg(target_arch = "wasm32")]
 fn main() {

@@ -24,10 +24,17 @@ pub fn sentence(progress: &Progress, seconds: f64) -> String {
             let left_text = left.map(|left| format!(", {} left", figures::duration(left))).unwrap_or_default();
             format!("Downloading the model: {amount}{speed_text}{left_text}")
         }
+        Stage::Resuming if done == 0 => "The hub does not answer; asking again".into(),
         Stage::Resuming => format!("The connection broke; going on at {}", figures::bytes(done)),
+        Stage::Waiting { seconds } => {
+            let until = figures::duration(f64::from(seconds));
+            format!("The hub has too much to do, and asks to wait for {until}; going on then")
+        }
+        Stage::Elsewhere => format!("Another tab is downloading this model; waiting for it: {amount}"),
         Stage::Verifying => format!("Checking what is there already: {amount}"),
         Stage::Loading => format!("Loading the model: {amount}, {since}"),
         Stage::Compiling => format!("Compiling and warming up, {since}"),
+        Stage::Comparing => format!("First use of this GPU: comparing its numbers with the CPU's, {since}"),
         Stage::Reading => match total {
             Some(total) => format!("Reading: {done} of {total} tokens"),
             None => "Reading".into(),

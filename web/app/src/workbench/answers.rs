@@ -1,11 +1,10 @@
 //! What the worker says, and what follows from it.
 
 use super::{EvidenceState, ModelState, RunState, Workbench};
-use crate::bridge;
 use crate::experiment::{ChosenVector, Experiment};
 use leptos::prelude::*;
 use std::sync::Arc;
-use tiller_protocol::{Directions, End, Event, Failure, JobId, Lane, Progress, Request, WrittenToken};
+use tiller_protocol::{Directions, End, Event, Failure, JobId, Lane, Progress, WrittenToken};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Blob, HtmlAnchorElement, Url};
 
@@ -23,8 +22,21 @@ impl Workbench {
                     self.on_loaded(model);
                 }
             }
+            Event::NotHere { job, model } => {
+                if matches!(self.model.get_untracked(), ModelState::Loading { job: current, .. } if current == job) {
+                    self.model.set(ModelState::Asked(model));
+                }
+            }
+            Event::DeviceLost { job, reason } => self.on_device_lost(job, &reason),
+            Event::Restored { job, model } => {
+                if matches!(self.model.get_untracked(), ModelState::Loading { job: current, .. } if current == job) {
+                    self.model.set(ModelState::Ready(model));
+                }
+            }
+            Event::Checked(check) => self.on_checked(check),
+            Event::Repository { job, listing } => self.on_repository(job, listing),
             Event::Directions { job, directions } => self.on_directions(job, directions),
-            Event::RunStarted { .. } => {}
+            Event::RunStarted { job, .. } => self.on_run_started(job),
             Event::Token { job, lane, token } => self.on_token(job, lane, token),
             Event::Written { job, summary } => {
                 if summary.tokens_per_second > 0.0 {
@@ -43,15 +55,12 @@ impl Workbench {
             Event::Cache(report) => self.cache.set(Some(report)),
             Event::File { name, bytes, .. } => {
                 if save_file(&name, &bytes).is_err() {
-                    self.notice(Failure {
-                        title: "The file could not be saved".into(),
-                        message: "The browser refused to save it; allow downloads for this page, then try again."
-                            .into(),
-                        retry: false,
-                    });
+                    let remedy = "The browser refused to save it; allow downloads for this page, then try again.";
+                    self.notice(Failure::new("The file could not be saved", remedy, false));
                 }
             }
             Event::Cancelled { job } => self.on_end(job, None),
+            Event::Failed { job: Some(job), failure } if self.on_lookup_end(job, Some(&failure)) => {}
             Event::Failed { job, failure } => {
                 self.on_end(job.unwrap_or_default(), Some(&failure));
                 self.notice(failure);
@@ -147,8 +156,18 @@ impl Workbench {
         }
     }
 
+    /// A run begins; after a lost GPU, for the second time.
+    fn on_run_started(self, job: JobId) {
+        for run in [self.plain, self.steered] {
+            if run.with_untracked(|run| run.job == job && !run.tokens.is_empty()) {
+                run.update(|run| run.tokens.clear());
+            }
+        }
+    }
+
     /// A job ended without a result.
     fn on_end(self, job: JobId, failure: Option<&Failure>) {
+        self.on_lookup_end(job, failure);
         if matches!(self.model.get_untracked(), ModelState::Loading { job: current, .. } if current == job) {
             self.model.set(match failure {
                 Some(failure) => ModelState::Failed(failure.clone()),
@@ -170,16 +189,6 @@ impl Workbench {
                 run.update(|run| run.interrupt());
             }
         }
-    }
-
-    /// Fetches and loads the model again, with a new worker where the old one is gone.
-    pub fn try_again(self) {
-        self.dismiss_all();
-        match self.backend.get_untracked() {
-            Some(_) if !matches!(self.model.get_untracked(), ModelState::Ready(_)) => self.load_model(),
-            _ => self.start_worker(),
-        }
-        bridge::send(&Request::ListCache);
     }
 }
 

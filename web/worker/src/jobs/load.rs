@@ -1,23 +1,44 @@
 //! Fetching a model, or finding it in the cache, and loading it.
 
 use super::session;
-use crate::backend::Chosen;
 use crate::desk::Bench;
-use crate::failure::Stop;
+use crate::failure::{Stop, of_gpu};
 use crate::host::{self, Throttle};
 use crate::live::Live;
 use std::cell::Cell;
-use tiller_engine::{Engine, EngineError, Gpu};
-use tiller_experiment::{DEFAULT_CONTEXT, Session};
+use tiller_engine::{Engine, EngineError};
+use tiller_experiment::{DEFAULT_CONTEXT, SELF_CHECK_TOLERANCE, Session, self_check};
 use tiller_hub::Phase;
-use tiller_protocol::{Event, ModelInfo, ModelRef, Progress, Sampling, Stage};
+use tiller_protocol::{DeviceCheck, Event, ModelInfo, ModelRef, Progress, Sampling, Stage};
 
-pub async fn run(bench: &mut Bench, live: &Live, model: ModelRef) -> Result<Event, Stop> {
+pub async fn run(bench: &mut Bench, live: &Live, model: ModelRef, download: bool) -> Result<Event, Stop> {
+    if !download && !bench.cache.has(&model).await? {
+        return Ok(Event::NotHere { job: live.job, model });
+    }
+    let model = load(bench, live, model).await?;
+    Ok(Event::Loaded { job: live.job, model })
+}
+
+/// Loads the model again that was on a device which is lost.
+pub async fn restore(bench: &mut Bench, live: &Live, reason: String) -> Result<(), Stop> {
+    let Some(model) = bench.loaded.clone() else { return Err(of_gpu("The GPU was lost", reason)) };
+    if !bench.restores.allow(host::seconds()) {
+        let again = format!("it was lost again and again within a minute ({reason}): wait a little, or use the CPU");
+        return Err(of_gpu("The GPU does not hold", again));
+    }
+    host::send(Event::DeviceLost { job: live.job, reason });
+    let model = load(bench, live, model).await?;
+    host::send(Event::Restored { job: live.job, model });
+    Ok(())
+}
+
+fn report(live: &Live, stage: Stage, done: u64, total: Option<u64>, rate: Option<f64>) {
+    host::send(Event::Progress { job: live.job, progress: Progress { stage, done, total, rate } });
+}
+
+async fn load(bench: &mut Bench, live: &Live, model: ModelRef) -> Result<ModelInfo, Stop> {
     let begun = host::seconds();
-    let report = |stage, done, total, rate| {
-        host::send(Event::Progress { job: live.job, progress: Progress { stage, done, total, rate } });
-    };
-    report(Stage::Connecting, 0, None, None);
+    report(live, Stage::Connecting, 0, None, None);
 
     let throttle = Throttle::new();
     let mut phase_before = None;
@@ -27,33 +48,35 @@ pub async fn run(bench: &mut Bench, live: &Live, model: ModelRef) -> Result<Even
             Phase::Connecting => Stage::Connecting,
             Phase::Downloading => Stage::Downloading,
             Phase::Resuming { .. } => Stage::Resuming,
+            Phase::Waiting { seconds } => Stage::Waiting { seconds: seconds.ceil() as u32 },
+            Phase::Elsewhere => Stage::Elsewhere,
             Phase::Verifying => Stage::Verifying,
             Phase::Ready => return,
         };
         from_cache.set(from_cache.get() && stage != Stage::Downloading);
         if phase_before.replace(stage) != Some(stage) || throttle.open() {
-            report(stage, progress.received, progress.total, Some(progress.bytes_per_s));
+            report(live, stage, progress.received, progress.total, Some(progress.bytes_per_s));
         }
     };
-    let file = bench.cache.obtain(&bench.hub, &model, &live.transfer, on_transfer).await?;
+    let obtained = bench.cache.obtain(&bench.hub, &model, &live.transfer, on_transfer).await?;
 
     // The old model gives its memory back before the new one takes any.
-    bench.session = None;
-    let gpu = match bench.chosen {
-        Chosen::Gpu => Some(Gpu::open().await.map_err(EngineError::from)?),
-        Chosen::Cpu => None,
-    };
+    (bench.session, bench.loaded) = (None, None);
+    let gpu = bench.backend.device().await.map_err(EngineError::from)?;
     let on_load = |done, total| {
         if throttle.open() || done == total {
-            report(Stage::Loading, done, Some(total), None);
+            report(live, Stage::Loading, done, Some(total), None);
         }
     };
-    bench.session = Some(Session::load(&file, gpu, DEFAULT_CONTEXT, live, on_load).await?);
+    bench.session = Some(Session::load(&obtained.file, gpu, DEFAULT_CONTEXT, live, on_load).await?);
+    bench.loaded = Some(model.clone());
 
-    report(Stage::Compiling, 0, None, None);
+    report(live, Stage::Compiling, 0, None, None);
     let session = session(bench)?;
     warm_up(&mut session.engine, live).await?;
+    check_device(bench, live).await?;
 
+    let session = self::session(bench)?;
     let config = session.engine.config();
     let info = ModelInfo {
         reference: model,
@@ -70,8 +93,9 @@ pub async fn run(bench: &mut Bench, live: &Live, model: ModelRef) -> Result<Even
         heap_bytes: host::heap_bytes(),
         seconds: host::seconds() - begun,
         from_cache: from_cache.get(),
+        note: obtained.note,
     };
-    Ok(Event::Loaded { job: live.job, model: info })
+    Ok(info)
 }
 
 /// Writes two tokens, so that shaders are compiled and memory is touched before the user waits for them.
@@ -85,5 +109,26 @@ async fn warm_up(engine: &mut Engine, live: &Live) -> Result<(), Stop> {
         alternatives: true,
     };
     engine.generate(&what, live, host::seconds, |_| {}).await?;
+    Ok(())
+}
+
+/// Compares the GPU with the CPU, on the first use of this GPU for weights in these formats.
+async fn check_device(bench: &mut Bench, live: &Live) -> Result<(), Stop> {
+    let session = session(bench)?;
+    let Some(gpu) = session.engine.gpu().cloned() else { return Ok(()) };
+    let formats: Vec<String> = session.facts.quants.iter().map(ToString::to_string).collect();
+    let device = format!("{}, {}, {}", gpu.adapter().name, env!("CARGO_PKG_VERSION"), formats.join(" "));
+    let quants = session.facts.quants.clone();
+    if bench.checked.contains(&device) {
+        return Ok(());
+    }
+    let mut difference = 0f32;
+    for (done, &quant) in quants.iter().enumerate() {
+        report(live, Stage::Comparing, done as u64, Some(quants.len() as u64), None);
+        difference = difference.max(self_check(&gpu, quant, live).await?);
+    }
+    let agrees = difference <= SELF_CHECK_TOLERANCE;
+    bench.checked.insert(device.clone());
+    host::send(Event::Checked(DeviceCheck { device, agrees, difference }));
     Ok(())
 }

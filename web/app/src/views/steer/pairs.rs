@@ -203,7 +203,7 @@ fn VectorFiles() -> impl IntoView {
 
 async fn read(bench: Workbench, file: File) {
     let refuse = |message: &str| {
-        bench.notice(Failure { title: "The file cannot be used".into(), message: message.into(), retry: false });
+        bench.notice(Failure::new("The file cannot be used", message, false));
     };
     if file.size() > LARGEST_VECTOR_FILE {
         return refuse("It is too large for a control vector; choose another file.");
