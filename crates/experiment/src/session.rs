@@ -24,7 +24,7 @@ pub struct ModelFacts {
     pub parameters: u64,
     /// The quantisation that most weights are in.
     pub quantisation: String,
-    /// All that occur.
+    /// Those in which matrices are.
     pub quants: Vec<Quant>,
 }
 
@@ -100,8 +100,8 @@ impl Session {
     }
 }
 
-/// The formats in which a model's weights are stored, in the order in which [`Quant::ALL`] has them.
+/// The formats in which a model's matrices are stored, in the order in which [`Quant::ALL`] has them.
 fn quants(checkpoint: &impl Checkpoint) -> Vec<Quant> {
-    let occurs = |quant: &Quant| checkpoint.tensors().values().any(|tensor| tensor.quant == *quant);
+    let occurs = |quant: &Quant| checkpoint.tensors().values().any(|t| t.shape.len() > 1 && t.quant == *quant);
     Quant::ALL.into_iter().filter(occurs).collect()
 }

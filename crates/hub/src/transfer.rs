@@ -107,6 +107,7 @@ impl<'a, W: Writer, P: FnMut(Progress)> Transfer<'a, W, P> {
     /// Tries until all bytes are there; their sha256 then.
     async fn receive(&mut self) -> Result<String, HubError> {
         let mut retries = Retries::default();
+        let at_first = self.received();
         loop {
             let before = self.received();
             let error = match self.attempt().await {
@@ -114,6 +115,10 @@ impl<'a, W: Writer, P: FnMut(Progress)> Transfer<'a, W, P> {
                 Err(error) => error,
             };
             let received = self.received();
+            // A line that was there a moment ago may come back in another; one that was not is better said to be missing.
+            if matches!(error, HubError::Offline) && received <= at_first {
+                return Err(error);
+            }
             let brought = received.saturating_sub(before);
             let Some(pause_s) = retries.pause_s(&error, brought, transport::chance()) else {
                 return Err(match error {

@@ -76,7 +76,8 @@ async fn files_that_are_no_models_are_refused_in_words() -> Result<()> {
         .play(&profile, async |page| {
             for Bad { file, says, .. } in bad.iter().chain([&missing]) {
                 let link = recipes::link(&recipes::plain(on_the_bad_shelf(file)))?;
-                page.open(&stage.address(&format!("/?backend=cpu&hub={}{link}", other_hub.origin()))).await?;
+                let address = stage.address(&format!("/?backend=cpu&hub={}{link}", other_hub.origin()));
+                page.open_and_agree(&address).await?;
                 let seen = page.until("the file is refused", DRAWN, |seen| seen.model_is("failed")).await?;
                 println!("e2e: bad-models: {file}: {:?}", seen.notices);
                 for words in says {
@@ -97,7 +98,8 @@ async fn files_that_are_no_models_are_refused_in_words() -> Result<()> {
 
 #[tokio::test]
 async fn a_cut_connection_is_taken_up_where_it_broke() -> Result<()> {
-    const CUT: u64 = 30_000_000;
+    // Within a part of the file: long files come in parts.
+    const CUT: u64 = 3_000_000;
     let stage = Stage::set("cut").await?;
     let model = smollm2();
     stage.hub.faults().times(2, &model.file, Fault::Cut { after: CUT });
@@ -109,13 +111,11 @@ async fn a_cut_connection_is_taken_up_where_it_broke() -> Result<()> {
             let log = stage.hub.log();
             let gets: Vec<_> = log.entries().into_iter().filter(|e| e.method == "GET" && e.bytes_sent > 0).collect();
             let gets: Vec<_> = gets.into_iter().filter(|e| e.path.ends_with(&model.file)).collect();
-            ensure!(gets.len() == 3, "two cuts make three requests: {gets:#?}");
-            let begins: Vec<_> = gets.iter().filter_map(|get| get.range.clone()).collect();
-            ensure!(begins.iter().any(|range| range != "bytes=0-"), "none asked for the rest: {gets:#?}");
-            // What the connection still held when it broke is fetched a second time.
+            ensure!(gets.iter().all(|get| get.status == 206), "a long file comes in parts: {gets:#?}");
+            // What the connections still held when they were given up is fetched a second time.
             let again = log.bytes_sent(&model.file) - model.bytes.context("the catalogue says the size")?;
-            println!("e2e: cut: {again} bytes were fetched twice");
-            ensure!(again < CUT, "more than half of what was cut off was fetched again: {again} bytes");
+            println!("e2e: cut: {again} bytes were fetched twice, in {} requests", gets.len());
+            ensure!(again < 30_000_000, "more than parts was fetched again: {again} bytes");
             Ok(())
         })
         .await

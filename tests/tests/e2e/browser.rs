@@ -121,7 +121,7 @@ impl Browser {
         Ok(())
     }
 
-    async fn devtools(&self, method: &'static str, parameters: Value) -> Result<Value> {
+    pub async fn devtools(&self, method: &'static str, parameters: Value) -> Result<Value> {
         Ok(self.client.issue_cmd(DevTools { method, parameters }).await?)
     }
 }
@@ -145,8 +145,10 @@ impl Logged {
     }
 }
 
-pub fn without_defects(logged: &[Logged]) -> Result<()> {
-    let defects: Vec<_> = logged.iter().filter(|line| line.is_a_defect()).collect();
+/// `ordered`: words of the defects that the test itself has brought about.
+pub fn without_defects(logged: &[Logged], ordered: &[&str]) -> Result<()> {
+    let unforeseen = |line: &&Logged| line.is_a_defect() && !ordered.iter().any(|words| line.message.contains(words));
+    let defects: Vec<_> = logged.iter().filter(unforeseen).collect();
     ensure!(defects.is_empty(), "the browser's console holds errors that nobody caught: {defects:#?}");
     Ok(())
 }

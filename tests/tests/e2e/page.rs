@@ -22,7 +22,7 @@ pub struct Page<'a> {
 /// What the page shows at one moment. What is not there, or hidden, is `None`.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Seen {
-    /// `idle`, `loading`, `ready` or `failed`.
+    /// `idle`, `asking`, `loading`, `ready` or `failed`.
     pub model: Option<String>,
     /// `gpu` or `cpu`.
     pub backend: Option<String>,
@@ -37,6 +37,11 @@ pub struct Seen {
     pub link: Option<String>,
     pub notices: Vec<String>,
     pub note: Option<String>,
+    pub model_note: Option<String>,
+    /// The question whether to download a model.
+    pub asked: Option<String>,
+    /// What a repository offers.
+    pub listing: Option<String>,
     pub evidence: Option<String>,
 }
 
@@ -102,6 +107,13 @@ impl Page<'_> {
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
+    }
+
+    /// Opens an address whose model someone else has named, and lets it be downloaded.
+    pub async fn open_and_agree(&self, address: &str) -> Result<()> {
+        self.open(address).await?;
+        self.until("the page asks", DRAWN, |seen| seen.asked.is_some()).await?;
+        self.click("consent-load").await
     }
 
     /// Waits until a model is loaded. A failure to load ends the wait at once.

@@ -25,5 +25,8 @@ return {
   link: at("link-field")?.value ?? null,
   notices: all("notice").filter(visible).map((notice) => notice.innerText.trim()),
   note: text("backend-note"),
+  model_note: text("model-note"),
+  asked: text("consent"),
+  listing: text("listing"),
   evidence: text("evidence"),
 };

@@ -5,7 +5,7 @@ use crate::chromedriver::Chromedriver;
 use crate::folders::{self, Scratch};
 use crate::page::Page;
 use anyhow::{Context, Result};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tiller_localhub::{Config, Server};
 use tokio::sync::{Mutex, MutexGuard};
@@ -17,16 +17,49 @@ pub struct Stage {
     /// Serves the page, and the real model.
     pub hub: Server,
     driver: Chromedriver,
+    /// What is served, where that is not what lies on this machine.
+    folders: Vec<Scratch>,
+    /// Words of the defects that the scenario itself brings about.
+    ordered: &'static [&'static str],
     _turn: MutexGuard<'static, ()>,
 }
 
 impl Stage {
     /// Waits for its turn, then starts a hub and a driver.
     pub async fn set(name: &'static str) -> Result<Stage> {
+        Stage::of(name, tiller_tests::hub_cache(), folders::dist()?, Vec::new()).await
+    }
+
+    /// With a hub of its own, which has small models only ([`crate::small_models`]), and a worker that takes orders
+    /// ([`crate::orders`]).
+    pub async fn set_small(name: &'static str) -> Result<Stage> {
+        let (hub, dist) = (Scratch::new("hub")?, Scratch::new("dist")?);
+        crate::small_models::fill(hub.path())?;
+        crate::orders::copy_page(&folders::dist()?, dist.path())?;
+        let (hub_root, page) = (hub.path().to_owned(), dist.path().to_owned());
+        Stage::of(name, hub_root, page, vec![hub, dist]).await
+    }
+
+    async fn of(name: &'static str, hub: PathBuf, dist: PathBuf, folders: Vec<Scratch>) -> Result<Stage> {
         let turn = TURN.lock().await;
         tiller_tests::model_file();
-        let hub = tiller_localhub::serve(Config::new(tiller_tests::hub_cache()).with_page(folders::dist()?))?;
-        Ok(Stage { name, hub, driver: Chromedriver::start().await?, _turn: turn })
+        let hub = tiller_localhub::serve(Config::new(hub).with_page(dist))?;
+        Ok(Stage { name, hub, driver: Chromedriver::start().await?, folders: folders, ordered: &[], _turn: turn })
+    }
+
+    /// The folder that this hub serves, where it is one of its own.
+    pub fn hub_root(&self) -> &Path {
+        self.folders[0].path()
+    }
+
+    /// The page that is served, where it is one that takes orders.
+    pub fn dist(&self) -> &Path {
+        self.folders[1].path()
+    }
+
+    /// Errors with these words are what the scenario is about.
+    pub fn expecting(self, ordered: &'static [&'static str]) -> Stage {
+        Stage { ordered, ..self }
     }
 
     /// A browser's profile that knows nothing of earlier visits, to be used for as many visits as the scenario has.
@@ -58,7 +91,7 @@ impl Stage {
         };
         let console = browser.console().await?;
         browser.close().await?;
-        without_defects(&console)?;
+        without_defects(&console, self.ordered)?;
         Ok(value)
     }
 
