@@ -1,7 +1,7 @@
 //! How a job ends that does not succeed.
 
 use tiller_engine::{EngineError, GpuError};
-use tiller_experiment::{LoadError, PromptError};
+use tiller_experiment::{EditError, LoadError, PromptError};
 use tiller_hub::HubError;
 use tiller_interp::InterpError;
 use tiller_protocol::{Failure, Remedy};
@@ -56,6 +56,16 @@ impl From<PromptError> for Stop {
 impl From<tiller_recipe::RecipeError> for Stop {
     fn from(error: tiller_recipe::RecipeError) -> Stop {
         Stop::failed("The experiment cannot be used", error)
+    }
+}
+
+impl From<EditError> for Stop {
+    fn from(error: EditError) -> Stop {
+        match error {
+            EditError::Recipe(error) => error.into(),
+            EditError::Prompt(error) => error.into(),
+            EditError::Engine(error) => error.into(),
+        }
     }
 }
 
