@@ -62,7 +62,7 @@ fn versioned(part: &str) -> Option<(u32, &str)> {
 mod tests {
     use super::*;
     use crate::{Direction, Edit, Pair, Prompt, Source, Turn, Vector, View};
-    use tiller_sites::{ModelRef, Positions, Sampling, Site};
+    use tiller_sites::{ModelRef, Sampling, Site};
 
     /// A linear congruential generator (Knuth's MMIX constants): the tests need the same "random" links every time.
     struct Lcg(u64);
