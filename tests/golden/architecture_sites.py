@@ -15,8 +15,7 @@ INNER_LAYERS = 2
 
 
 def parts(model):
-    """Where a family keeps the parts of its blocks: embedding, position embedding, blocks, final norm, and for each
-    block a dictionary of modules."""
+    """Where a family keeps its parts: embedding, blocks, final norm, and for each block a dictionary of modules."""
     kind = model.config.model_type
     if kind == "gpt2":
         base = model.transformer
@@ -25,7 +24,7 @@ def parts(model):
             | {"up": b.mlp.c_fc, "down": b.mlp.c_proj}
             for b in base.h
         ]
-        return base.wte, base.wpe, base.h, base.ln_f, named
+        return base.wte, base.h, base.ln_f, named
     if kind == "gpt_neo":
         base = model.transformer
         named = [
@@ -33,7 +32,7 @@ def parts(model):
             | {part: getattr(b.attn.attention, f"{part}_proj") for part in "qkv"}
             for b in base.h
         ]
-        return base.wte, base.wpe, base.h, base.ln_f, named
+        return base.wte, base.h, base.ln_f, named
     if kind == "gpt_neox":
         base = model.gpt_neox
         named = [
@@ -47,7 +46,7 @@ def parts(model):
             }
             for b in base.layers
         ]
-        return base.embed_in, None, base.layers, base.final_layer_norm, named
+        return base.embed_in, base.layers, base.final_layer_norm, named
     base = model.model
     sandwich = kind in ("gemma2", "gemma3_text")
     named = [
@@ -63,7 +62,7 @@ def parts(model):
         | ({"attn_added": b.post_attention_layernorm, "mlp_added": b.post_feedforward_layernorm} if sandwich else {})
         for b in base.layers
     ]
-    return base.embed_tokens, None, base.layers, base.norm, named
+    return base.embed_tokens, base.layers, base.norm, named
 
 
 def divided(norm, x):
@@ -107,10 +106,8 @@ def capture(model, ids):
 
         handles.append(module.register_forward_hook(hook))
 
-    embedding, positions, blocks, final_norm, named = parts(model)
+    embedding, blocks, final_norm, named = parts(model)
     keep(embedding, "hook_embed")
-    if positions is not None:
-        keep(positions, "hook_pos_embed")
     # The last layers: where a model has two kinds of layers, both are among them.
     inner = range(max(0, len(blocks) - INNER_LAYERS), len(blocks))
     parallel = getattr(model.config, "use_parallel_residual", False)
@@ -146,6 +143,9 @@ def capture(model, ids):
                 keep(part[letter], f"{prefix}attn.hook_{letter}")
         keep_norm(part["ln1"], prefix + "ln1")
         keep_norm(part["ln2"], prefix + "ln2")
+        if "attn_added" in part:
+            keep_norm(part["attn_added"], prefix + "ln1_post")
+            keep_norm(part["mlp_added"], prefix + "ln2_post")
     keep_norm(final_norm, "ln_final")
 
     with torch.no_grad():

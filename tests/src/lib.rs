@@ -5,6 +5,7 @@ use tiller_engine::{BackendKind, Gpu};
 use tiller_experiment::Session;
 use tiller_formats::FileSource;
 
+pub mod architectures;
 pub mod docs;
 pub mod golden;
 

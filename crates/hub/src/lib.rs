@@ -8,6 +8,7 @@
 mod answer;
 mod cancel;
 mod error;
+mod folder;
 mod hub;
 mod listing;
 mod obtain;
@@ -27,6 +28,7 @@ mod web;
 
 pub use cancel::Cancel;
 pub use error::HubError;
+pub use folder::HubFolder;
 pub use hub::Hub;
 pub use obtain::obtain;
 pub use offer::{Choice, Fit, Offer, What, offer};
