@@ -51,7 +51,7 @@ fn configuration_is_the_models() {
     assert_eq!((config.heads, config.kv_heads, config.head_dim), (9, 3, 64));
     assert_eq!((config.context, config.norm.epsilon), (8192, 1e-5));
     let rope = &config.attention.ropes[0];
-    assert_eq!((rope.base, rope.dims, rope.interleaved), (1e5, 64, true));
+    assert_eq!((rope.base, rope.dims, rope.interleaved), (1e5, 64, false));
     assert!(config.tied_embeddings);
     assert_eq!(gguf.tensor("token_embd.weight").unwrap().quant, Quant::Q8_0);
     assert_eq!(gguf.tensor("blk.0.ffn_down.weight").unwrap().shape, [576, 1536]);

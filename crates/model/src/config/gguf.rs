@@ -5,7 +5,7 @@ use super::{
     RopeFactors, SUPPORTED_ARCHITECTURES, out_of_range, require, within,
 };
 use crate::GgufCheckpoint;
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, paired_head};
 use crate::weights::check_weights;
 use tiller_formats::{Gguf, GgufError};
 
@@ -217,7 +217,8 @@ impl<'a> Metadata<'a> {
             true => RopeFactors::Tensor(FACTORS.into()),
             false => RopeFactors::None,
         };
-        // llama.cpp's converter permutes the rows of a llama model's queries and keys so that pairs lie side by side.
-        Ok(RopeConfig { base, dims, interleaved: self.architecture == "llama", factors, linear_scale })
+        // Pairs lie side by side in a llama file; reading takes them apart where it can (see `GgufCheckpoint`).
+        let interleaved = self.architecture == "llama" && paired_head(self.gguf).is_none();
+        Ok(RopeConfig { base, dims, interleaved, factors, linear_scale })
     }
 }
