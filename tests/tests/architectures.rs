@@ -145,3 +145,54 @@ fn quantised_on_loading_both_backends_compute_the_same() {
         assert!((1e-3..0.1).contains(&rounded), "{name}: {rounded:e}");
     }
 }
+
+/// A site's name in any block.
+fn in_any_block(site: Site) -> String {
+    let name = site.to_string();
+    match site.layer() {
+        Some(n) => name.replacen(&format!("blocks.{n}."), "blocks.N.", 1),
+        None => name,
+    }
+}
+
+/// Every site of every architecture is the same on both backends; which of them transformers confirms, and which a model
+/// does not have, is the table in `docs/sites.md` (`TILLER_WRITE_DOCS=1` writes it anew).
+#[test]
+fn every_site_of_every_architecture_is_the_same_on_both_backends() {
+    let mut rows: Vec<(String, Vec<&str>)> = Vec::new();
+    for site in Site::all(1) {
+        rows.push((in_any_block(site), vec!["-"; ARCHITECTURES.len()]));
+    }
+    for (column, name) in ARCHITECTURES.iter().enumerate() {
+        let reference = reference(name);
+        let (mut cpu, mut gpu) = (load_repository(name, None, None), load_repository(name, gpu(), None));
+        let sites = cpu.engine.config().sites();
+        for sites in sites.chunks(8) {
+            let (on_cpu, on_gpu) = (read(&mut cpu, &reference.prompt, sites), read(&mut gpu, &reference.prompt, sites));
+            for ((site, on_cpu), on_gpu) in sites.iter().zip(on_cpu).zip(on_gpu) {
+                for (token, (cpu, gpu)) in on_cpu.iter().zip(&on_gpu).enumerate() {
+                    let off = distance(gpu, cpu);
+                    assert!(off < TOLERANCE, "{name}: {site} of token {token} is off by {off:e}");
+                }
+                let row = rows.iter_mut().find(|(row, _)| *row == in_any_block(*site)).expect("the site is a row");
+                let confirmed = reference.sites.contains_key(&site.to_string());
+                if confirmed || row.1[column] == "-" {
+                    row.1[column] = if confirmed { "**cpu, gpu**" } else { "cpu, gpu" };
+                }
+            }
+        }
+    }
+    let mut text = String::from(
+        "# Sites\n\nEvery cell is a test (`tests/tests/architectures.rs`). Bold: both backends against transformers, in \
+         f32, within 1e-4 of a token's\nactivation. Plain: the backends against one another. A dash: the model has no \
+         such activation.\n\n| site |",
+    );
+    for name in ARCHITECTURES {
+        text += &format!(" {name} |");
+    }
+    text += &format!("\n|---|{}\n", "---|".repeat(ARCHITECTURES.len()));
+    for (site, cells) in rows {
+        text += &format!("| `{site}` | {} |\n", cells.join(" | "));
+    }
+    tiller_tests::docs::holds("sites.md", &text);
+}
