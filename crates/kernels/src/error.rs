@@ -28,11 +28,7 @@ pub enum GpuError {
 impl From<wgpu::Error> for GpuError {
     fn from(error: wgpu::Error) -> GpuError {
         match error {
-            wgpu::Error::OutOfMemory { source } => GpuError::OutOfMemory(if cfg!(target_arch = "wasm32") {
-                "the browser does not say for what".to_owned()
-            } else {
-                source.to_string()
-            }),
+            wgpu::Error::OutOfMemory { source } => GpuError::OutOfMemory(source.to_string()),
             wgpu::Error::Validation { description, .. } | wgpu::Error::Internal { description, .. } => {
                 GpuError::Validation(description)
             }

@@ -1,13 +1,14 @@
 //! The device.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_channel::oneshot;
 use tiller_formats::Quant;
 
 use crate::adapter::{self, AdapterSummary, Handicap, least_of};
 use crate::error::GpuError;
+use crate::faults::Faults;
 use crate::kernel::Kernel;
 use crate::memory::{Memory, Meter, POISON};
 use crate::pipelines::Pipelines;
@@ -42,19 +43,8 @@ struct Shared {
     unused: Memory,
 }
 
-/// What went wrong outside a call: drivers report late.
-#[derive(Debug, Default)]
-struct Faults {
-    lost: Mutex<Option<String>>,
-    error: Mutex<Option<GpuError>>,
-}
-
 fn device_binding_limit(limits: &wgpu::Limits) -> u64 {
     limits.max_storage_buffer_binding_size.min(limits.max_buffer_size)
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Gpu {
@@ -84,15 +74,7 @@ impl Gpu {
     async fn on(adapter: &wgpu::Adapter, limits: &[wgpu::Limits]) -> Result<Gpu, GpuError> {
         let (device, queue) = adapter::request(adapter, limits).await?;
         let limits = device.limits();
-        let faults = Arc::new(Faults::default());
-        let lost = faults.clone();
-        device.set_device_lost_callback(move |reason, message| {
-            locked(&lost.lost).get_or_insert(format!("{reason:?}: {message}"));
-        });
-        let errors = faults.clone();
-        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
-            locked(&errors.error).get_or_insert(GpuError::from(error));
-        }));
+        let faults = Faults::of(&device);
         let meter = Arc::new(Meter::default());
         let storage = |label, bytes| {
             let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
@@ -138,7 +120,7 @@ impl Gpu {
 
     /// Why the device was lost, if it was. Nothing on it can be used any more.
     pub fn lost(&self) -> Option<String> {
-        locked(&self.0.faults.lost).clone()
+        self.0.faults.lost()
     }
 
     /// Waits until the device has done all that it was given so far, and returns the first error that came up: a browser
@@ -280,13 +262,7 @@ impl Gpu {
 
     /// The first error that a driver reported since the last call, or the loss of the device.
     pub(crate) fn check(&self) -> Result<(), GpuError> {
-        if let Some(reason) = self.lost() {
-            return Err(GpuError::Lost(reason));
-        }
-        match locked(&self.0.faults.error).take() {
-            Some(error) => Err(error),
-            None => Ok(()),
-        }
+        self.0.faults.check()
     }
 
     /// A storage buffer that can be written from here and copied from.

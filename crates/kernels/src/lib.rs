@@ -11,6 +11,7 @@ mod adapter;
 mod attention_text;
 mod condition;
 mod error;
+mod faults;
 mod gpu;
 mod grid;
 mod kernel;

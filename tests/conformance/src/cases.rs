@@ -7,6 +7,7 @@ mod edit_columns;
 mod edit_directions;
 mod edits;
 mod elementwise;
+mod faults;
 mod head_results;
 mod limits;
 mod long_texts;
@@ -41,6 +42,7 @@ pub fn all() -> Vec<Case> {
         replays::cases(),
         limits::cases(),
         vocabularies::cases(),
+        faults::cases(),
     ]
     .into_iter()
     .flatten()

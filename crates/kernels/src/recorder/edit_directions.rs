@@ -28,6 +28,7 @@ impl Recorder {
     /// `x + sum_k f(s_k) b_k`, in place, with the coordinates `s_k = x . a_k` of x as it was before; then, if
     /// `keep_norm`, rescaled to the length that x had (unless nothing is left of it). x stands for the given columns of
     /// a row; `read` and `write` hold the a_k and the b_k one after the other, `[directions, columns]`.
+    #[allow(clippy::too_many_arguments)]
     pub fn edit_directions(
         &mut self,
         x: Act,
