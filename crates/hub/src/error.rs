@@ -15,13 +15,13 @@ pub enum HubError {
          token"
     )]
     NoRepository { repo: String },
-    #[error("{repo} has no revision {revision}: check it, or take main")]
+    #[error("the repository {repo} has no revision {revision}: check it, or take main")]
     NoRevision { repo: String, revision: String },
     #[error("the hub has no file {file} in {repo} at revision {revision}: check the three names")]
     NotFound { repo: String, revision: String, file: String },
     #[error(
-        "{repo} is only open to those who accepted its terms: accept them on its page on the hub, then give an access \
-         token of your account there"
+        "the repository {repo} is only open to those who accepted its terms: accept them on its page on the hub, then \
+         give an access token of your account there"
     )]
     Gated { repo: String },
     #[error(
@@ -33,7 +33,7 @@ pub enum HubError {
     TooManyRequests { wait_s: Option<u64> },
     #[error("the hub answered with status {status}: try again later")]
     Status { status: u16, wait_s: Option<u64> },
-    #[error("this machine is offline: connect it, then try again; what was received is kept")]
+    #[error("this machine is offline: connect it, and this goes on by itself; what was received is kept")]
     Offline,
     #[error("the hub could not be reached ({reason}): check the connection, then try again; what was received is kept")]
     Unreachable { reason: String },

@@ -46,7 +46,7 @@ impl Workbench {
         self.forget_work();
         let failure = Failure::new(
             "The engine stopped",
-            format!("It ended by itself ({reason}). Start it again; the experiment is kept."),
+            format!("It has a fault, or too little memory ({reason}). Start it again; what you have set is kept."),
             true,
         );
         self.model.set(ModelState::Failed(failure.clone()));

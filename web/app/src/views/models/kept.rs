@@ -22,7 +22,7 @@ pub fn Kept() -> impl IntoView {
         })
     };
     let share = move || {
-        let (used, quota) = used()?;
+        let (used, quota) = used().filter(|(used, _)| *used > 0)?;
         Some(100.0 * (used as f64 / quota.filter(|&quota| quota > 0)? as f64).min(1.0))
     };
     let fleeting = move || bench.cache.with(|report| report.as_ref().is_some_and(|report| !report.persistent));
