@@ -109,9 +109,12 @@ fn folder(repository: &Repository) -> Option<Choice> {
         what: What::Folder(files.into_iter().map(|file| repository.reference(file)).collect()),
         bytes,
         quantisation: None,
-        fit: Fit::Not(
-            "safetensors cannot be loaded here yet: look for a repository with GGUF files of this model".into(),
-        ),
+        fit: match bytes {
+            // They are rounded to eight bits as they are loaded, so less memory is needed than was fetched.
+            0..=COMFORTABLE_BYTES => Fit::Loads,
+            ..=MOST_BYTES => Fit::Large,
+            _ => Fit::Not("they are larger than what a tab can hold".into()),
+        },
     })
 }
 

@@ -35,8 +35,8 @@ impl Cache {
         file: &ModelRef,
         cancel: &Cancel,
         mut on_progress: impl FnMut(Progress),
-    ) -> Result<Obtained, Stop> {
-        file.validate().map_err(HubError::from)?;
+    ) -> Result<Obtained, HubError> {
+        file.validate()?;
         if let Some(file) = self.memory.open(file).await? {
             return Ok(Obtained { file, note: Some(IN_MEMORY.into()) });
         }
@@ -46,7 +46,7 @@ impl Cache {
                 return Ok(Obtained { file, note: (!persistent).then(|| IN_MEMORY.to_string()) });
             }
             Err(error) if error.is_of_the_store() => error,
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         };
         // What there was room for is of no use any more.
         let _ = self.store.remove(file).await;
@@ -61,28 +61,60 @@ impl Cache {
         Ok(Obtained { file, note: Some(note.into()) })
     }
 
+    /// Deletes a model: its file, or all files of its folder.
     pub async fn delete(&self, file: &ModelRef) -> Result<CacheReport, Stop> {
         file.validate().map_err(HubError::from)?;
-        self.memory.remove(file).await?;
-        self.store.remove(file).await?;
+        for store in [&self.memory, &self.store] {
+            store.remove(file).await?;
+            for entry in store.list().await?.into_iter().filter(|entry| of_one_folder(&entry.model, file)) {
+                store.remove(&entry.model).await?;
+            }
+        }
         self.report().await
     }
 
     pub async fn report(&self) -> Result<CacheReport, Stop> {
         let usage = self.store.usage().await;
-        let mut entries = Vec::new();
+        let mut entries: Vec<CacheEntry> = Vec::new();
         for (store, outlives_tab) in [(&self.store, usage.persistent), (&self.memory, false)] {
-            entries.extend(store.list().await?.into_iter().map(|entry| CacheEntry {
-                model: entry.model,
-                bytes: entry.bytes,
-                complete: entry.complete,
-                outlives_tab,
-            }));
+            for entry in store.list().await? {
+                let entry =
+                    CacheEntry { model: entry.model, bytes: entry.bytes, complete: entry.complete, outlives_tab };
+                let same = |known: &&mut CacheEntry| {
+                    known.outlives_tab == outlives_tab && of_one_folder(&known.model, &entry.model)
+                };
+                match entries.iter_mut().find(same) {
+                    Some(folder) => {
+                        folder.bytes += entry.bytes;
+                        folder.complete &= entry.complete;
+                        if stands_for_folder(&entry.model) > stands_for_folder(&folder.model) {
+                            folder.model = entry.model;
+                        }
+                    }
+                    None => entries.push(entry),
+                }
+            }
         }
         // The browser's estimate can lag behind what lies there.
         let listed = entries.iter().filter(|entry| entry.outlives_tab).map(|entry| entry.bytes).sum();
         let used = usage.used.map(|used| used.max(listed));
         Ok(CacheReport { entries, used, quota: usage.quota, persistent: usage.persistent })
+    }
+}
+
+/// Whether two files are of one model of several files: they lie side by side, and neither is a whole model.
+fn of_one_folder(a: &ModelRef, b: &ModelRef) -> bool {
+    let folder = |file: &ModelRef| file.file.rsplit_once('/').map(|(folder, _)| folder.to_string());
+    let whole = |file: &ModelRef| file.file.ends_with(".gguf");
+    (&a.repo, &a.revision) == (&b.repo, &b.revision) && folder(a) == folder(b) && !whole(a) && !whole(b)
+}
+
+/// How well a file's name stands for its folder's: the list of the weights first, then the weights.
+fn stands_for_folder(file: &ModelRef) -> u8 {
+    match &file.file {
+        name if name.ends_with(".index.json") => 2,
+        name if name.ends_with(".safetensors") => 1,
+        _ => 0,
     }
 }
 

@@ -4,11 +4,14 @@ use super::session;
 use crate::desk::Bench;
 use crate::failure::{Stop, of_gpu};
 use crate::host::{self, Throttle};
+use crate::hub_folder::{HubFolder, is_of_folder, is_quantised};
 use crate::live::Live;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use tiller_engine::{Engine, EngineError};
 use tiller_experiment::{DEFAULT_CONTEXT, SELF_CHECK_TOLERANCE, Session, self_check};
+use tiller_formats::Quant;
 use tiller_hub::Phase;
+use tiller_model::ModelFiles;
 use tiller_protocol::{DeviceCheck, Event, ModelInfo, ModelRef, Progress, Sampling, Stage};
 
 pub async fn run(bench: &mut Bench, live: &Live, model: ModelRef, download: bool) -> Result<Event, Stop> {
@@ -58,17 +61,41 @@ async fn load(bench: &mut Bench, live: &Live, model: ModelRef) -> Result<ModelIn
             report(live, stage, progress.received, progress.total, Some(progress.bytes_per_s));
         }
     };
-    let obtained = bench.cache.obtain(&bench.hub, &model, &live.transfer, on_transfer).await?;
-
-    // The old model gives its memory back before the new one takes any.
-    (bench.session, bench.loaded) = (None, None);
-    let gpu = bench.backend.device().await.map_err(EngineError::from)?;
     let on_load = |done, total| {
         if throttle.open() || done == total {
             report(live, Stage::Loading, done, Some(total), None);
         }
     };
-    bench.session = Some(Session::load(&obtained.file, gpu, DEFAULT_CONTEXT, live, on_load).await?);
+    let note;
+    if is_of_folder(&model) {
+        let folder = HubFolder {
+            cache: &bench.cache,
+            hub: &bench.hub,
+            cancel: &live.transfer,
+            model: &model,
+            on_progress: RefCell::new(on_transfer),
+            stopped: RefCell::new(None),
+            note: RefCell::new(None),
+        };
+        let quantise = is_quantised(&model, model.bytes).then_some(Quant::Q8_0);
+        let files = ModelFiles::from_repository(&folder, quantise).await;
+        // What ended the fetching says more than that a file could not be read.
+        if let Some(stopped) = folder.stopped.take() {
+            return Err(stopped.into());
+        }
+        note = folder.note.take();
+        let files = files.map_err(tiller_experiment::LoadError::from)?;
+        (bench.session, bench.loaded) = (None, None);
+        let gpu = bench.backend.device().await.map_err(EngineError::from)?;
+        bench.session = Some(Session::from_files(files, gpu, DEFAULT_CONTEXT, live, on_load).await?);
+    } else {
+        let obtained = bench.cache.obtain(&bench.hub, &model, &live.transfer, on_transfer).await?;
+        note = obtained.note;
+        // The old model gives its memory back before the new one takes any.
+        (bench.session, bench.loaded) = (None, None);
+        let gpu = bench.backend.device().await.map_err(EngineError::from)?;
+        bench.session = Some(Session::load(&obtained.file, gpu, DEFAULT_CONTEXT, live, on_load).await?);
+    }
     bench.loaded = Some(model.clone());
 
     report(live, Stage::Compiling, 0, None, None);
@@ -93,7 +120,7 @@ async fn load(bench: &mut Bench, live: &Live, model: ModelRef) -> Result<ModelIn
         heap_bytes: host::heap_bytes(),
         seconds: host::seconds() - begun,
         from_cache: from_cache.get(),
-        note: obtained.note,
+        note,
     };
     Ok(info)
 }

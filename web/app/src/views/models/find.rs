@@ -126,7 +126,13 @@ fn Row(choice: Choice, why: Option<String>) -> impl IntoView {
     let Choice { what, bytes, quantisation, fit } = choice;
     let (name, model) = match what {
         What::File(file) => (file.file.clone(), Some(file)),
-        What::Folder(files) => (format!("Safetensors, {} files", files.len()), None),
+        // The list of the weights' files stands for all of them, or else the one file of weights.
+        What::Folder(files) => {
+            let count = files.len();
+            let of_kind = |end: &str| files.iter().find(|file| file.file.ends_with(end)).cloned();
+            let weights = of_kind(".safetensors.index.json").or_else(|| of_kind(".safetensors"));
+            (format!("Safetensors, {count} files"), weights)
+        }
     };
     let mut facts: Vec<String> = quantisation.into_iter().chain([figures::bytes(bytes)]).collect();
     match &fit {
