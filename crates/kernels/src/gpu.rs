@@ -1,6 +1,6 @@
 //! The device.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use futures_channel::oneshot;
@@ -8,7 +8,7 @@ use tiller_formats::Quant;
 
 use crate::adapter::{self, AdapterSummary, Handicap, least_of};
 use crate::error::GpuError;
-use crate::faults::Faults;
+use crate::faults::{Faults, locked};
 use crate::kernel::Kernel;
 use crate::memory::{Memory, Meter, POISON};
 use crate::pipelines::Pipelines;
