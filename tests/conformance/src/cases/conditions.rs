@@ -278,8 +278,10 @@ async fn run(plans: &[Plan; 2], texts: &[(u32, Vec<u32>)], read: usize, many_ste
             })
             .collect();
         let of_picks: Vec<f32> = picks.iter().map(|pick| wanted[pick.row as usize]).collect();
-        if taps[0] != wanted || taps[1] != of_picks {
-            return Err(format!("{rows:?}: {taps:?} instead of {wanted:?}"));
+        for (got, wanted, over) in [(&taps[0], &wanted, "row"), (&taps[1], &of_picks, "pick")] {
+            if let Some(at) = (0..wanted.len()).find(|&at| got[at] != wanted[at]) {
+                return Err(format!("{over} {at} of {}: {} instead of {}", rows.len(), got[at], wanted[at]));
+            }
         }
     }
     Ok(())
