@@ -19,7 +19,9 @@ pub fn cases() -> Vec<Case> {
 }
 
 async fn columns(gpu: Gpu, capacity: u32) -> Outcome {
-    for (width, ranges) in [(1, vec![0..1]), (65, vec![0..65, 64..65, 1..64]), (200, vec![3..131, 0..1, 199..200])] {
+    for (width, ranges) in
+        [(1, vec![0..1, 0..1]), (65, vec![0..65, 64..65, 1..64]), (200, vec![3..131, 0..1, 199..200])]
+    {
         let count = (capacity as usize).min(70);
         let x = Numbers::new(40).vector(count * width);
         let table = floats(&gpu, &x, width)?;

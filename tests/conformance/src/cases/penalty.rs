@@ -29,7 +29,7 @@ async fn repeated(gpu: Gpu, over_picks: bool) -> Outcome {
             let plan = |capacity| penalising(&gpu, capacity, &logits, tokens, &text, penalty, over_picks);
             let plans = [plan(FEW)?, plan(MANY)?];
             let mut draw = |len: usize| -> Vec<u32> {
-                (0..len).map(|_| numbers.word() % (tokens as u32).min(40).max(1) * 17 % tokens as u32).collect()
+                (0..len).map(|_| numbers.word() % (tokens as u32).clamp(1, 40) * 17 % tokens as u32).collect()
             };
             let texts = [(3, draw(290)), (310, draw(40))];
             let mut steps: Vec<Vec<(usize, usize)>> = Vec::new();
