@@ -51,7 +51,7 @@ fn main(
         for (var d = 0u; d < dims.head_dim; d++) {
             score += query[d] * keys[at + d];
         }
-        score = capped(score, dims.soft_cap);
+        score = capped(vec4f(score), dims.soft_cap).x;
     }
     y[group.y * dims.y_stride + head * dims.keys + key] = score;
 }

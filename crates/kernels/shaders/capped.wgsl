@@ -1,5 +1,5 @@
 // cap * tanh(score / cap) (Gemma Team 2024); a cap of 0 is none.
-fn capped(score: f32, cap: f32) -> f32 {
+fn capped(score: vec4f, cap: f32) -> vec4f {
     if cap == 0.0 {
         return score;
     }

@@ -1,4 +1,4 @@
-// y[r, y_first + o] = W[o] . x[r] for many rows. A workgroup takes a tile of 64 outputs by 16 to 64 rows (`matmul_text.rs`)
+// y[r, y_first + o] = W[o] . x[r] for many rows. A workgroup takes a tile of 64 outputs by 16 or 64 rows (`matmul_text.rs`)
 // and goes through the columns by tiles of 16: its threads decode the weights of a tile once and transpose the rows'
 // numbers, then each multiplies a block of outputs by a block of rows in its registers. A sum runs through the columns
 // in order, whatever the tile: a row's numbers do not depend on how many rows there are.

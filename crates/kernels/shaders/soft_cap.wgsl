@@ -21,5 +21,5 @@ fn main(
         return;
     }
     let at = group.y * dims.stride + column;
-    x[at] = dims.cap * hyperbolic_tangent(x[at] / dims.cap);
+    x[at] = dims.cap * hyperbolic_tangent(vec4f(x[at] / dims.cap)).x;
 }

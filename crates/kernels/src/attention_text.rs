@@ -39,14 +39,14 @@ pub(crate) fn span_text() -> String {
     format!("const SPAN = {SPAN}u;\n")
 }
 
-/// A text of `shaders/attention_span.wgsl` and what follows it.
+/// A text of `shaders/attention.wgsl`.
 pub(crate) fn attention_text(template: &str, HeadBlock { heads, .. }: HeadBlock) -> String {
     let text = template
-        .replace("    //@ a part for each head\n", &each(heads, |head| format!("    of_{head}: Part,\n")))
+        .replace("    //@ what is mixed for each head\n", &each(heads, |head| format!("    mixed_{head}: vec4f,\n")))
         .replace("        //@ the scores of one key\n", &each(heads, |head| scores(head, 1)))
         .replace("        //@ the scores of four keys\n", &each(heads, |head| scores(head, 4)))
         .replace(
-            "    //@ what is mixed for each head\n",
+            "    //@ nothing is mixed for each head\n",
             &each(heads, |head| format!("    var mixed_{head} = vec4f(0.0);\n")),
         )
         .replace(
@@ -61,28 +61,21 @@ pub(crate) fn attention_text(template: &str, HeadBlock { heads, .. }: HeadBlock)
             "    //@ the sums of what they have mixed\n",
             &each(heads, |head| format!("    let sum_{head} = sum_abreast(thread, {head}u);\n")),
         )
+        .replace("        //@ the sum for each head\n", &each(heads, |head| format!("        sum_{head},\n")))
         .replace(
-            "        //@ the parts\n",
-            &each(heads, |head| format!("        Part(highest[{head}], total[{head}], sum_{head}),\n")),
+            "        //@ the merged sum of each head\n",
+            &each(heads, |head| format!("        a.mixed_{head} * of_a[{head}] + b.mixed_{head} * of_b[{head}],\n")),
         )
-        .replace("    //@ nothing for each head\n", &each(heads, |head| format!("    var part_{head} = NOTHING;\n")))
-        .replace(
-            "        //@ the parts of each head\n",
-            &each(heads, |head| format!("        part_{head} = merged(part_{head}, parts.of_{head});\n")),
-        )
-        .replace(
-            "    //@ the result of each head\n",
-            &each(heads, |head| {
-                format!("    store(thread, group.y, heads.first + {head}u, heads.end, part_{head});\n")
-            }),
-        )
-        .replace(
-            "    //@ the parts of each head are kept\n",
-            &each(heads, |head| {
-                format!("    keep(thread, group.y, heads.first + {head}u, heads.end, span, parts.of_{head});\n")
-            }),
-        );
+        .replace("    //@ each head is stored\n", &each(heads, stored));
     format!("const HEADS = {heads}u;\n{text}")
+}
+
+fn stored(head: u32) -> String {
+    let part = format!("parts.highest[{head}], parts.total[{head}], parts.mixed_{head}");
+    format!(
+        "    if heads.first + {head}u < heads.end {{\n        \
+         store(thread, group.y, heads.first + {head}u, span, {part});\n    }}\n"
+    )
 }
 
 fn each(heads: u32, line: impl Fn(u32) -> String) -> String {

@@ -5,7 +5,7 @@ use tiller_formats::Quant;
 
 use crate::attention_text::{HeadBlock, attention_text, span_text};
 use crate::linear_text::{FEW_ROWS, ROW_BLOCKS, linear_text};
-use crate::matmul_text::{TILE_ROWS, matmul_text};
+use crate::matmul_text::{SMALL_TILES, TILE_ROWS, matmul_text};
 use crate::packing::{Packing, Scales};
 use crate::tiers::Tiles;
 
@@ -25,11 +25,8 @@ pub enum Kernel {
     DivideByScale,
     AffineColumns,
     RopeAppend,
-    /// Attention to all keys that a row sees.
     Attention(HeadBlock),
-    /// Attention to one span of them.
-    AttentionSpans(HeadBlock),
-    AttentionCombine,
+    AttentionMerge,
     AttentionScores,
     AttentionSoftmax,
     AttentionMix,
@@ -60,9 +57,6 @@ macro_rules! shader {
     };
 }
 
-/// What both ways through attention need.
-const ATTENTION: &[&str] = &[shader!("seen"), shader!("tanh"), shader!("capped"), shader!("attention_part")];
-
 impl Kernel {
     const WITHOUT_WEIGHTS: [Kernel; 17] = [
         Kernel::Norm,
@@ -70,7 +64,7 @@ impl Kernel {
         Kernel::DivideByScale,
         Kernel::AffineColumns,
         Kernel::RopeAppend,
-        Kernel::AttentionCombine,
+        Kernel::AttentionMerge,
         Kernel::AttentionScores,
         Kernel::AttentionSoftmax,
         Kernel::AttentionMix,
@@ -110,8 +104,7 @@ impl Kernel {
                 .flat_map(move |rows| [Tiles::Spread, Tiles::Compact].map(|tiles| Kernel::Matmul(quant, rows, tiles)));
             [Kernel::Embed(quant), Kernel::HeadResults(quant)].into_iter().chain(linear).chain(layer).chain(tiled)
         });
-        let attention =
-            HeadBlock::ALL.into_iter().flat_map(|block| [Kernel::Attention(block), Kernel::AttentionSpans(block)]);
+        let attention = HeadBlock::ALL.into_iter().map(Kernel::Attention);
         weights.chain(attention).chain(Kernel::WITHOUT_WEIGHTS).chain(Kernel::INTERVENTIONS)
     }
 
@@ -135,6 +128,14 @@ impl Kernel {
         }
     }
 
+    /// Rows (or picks) up to which a step takes it, if it is one of several for any number.
+    pub(crate) fn up_to(self) -> u32 {
+        match self {
+            Kernel::Matmul(_, rows, _) if rows == TILE_ROWS[0] => SMALL_TILES,
+            _ => self.rows_a_workgroup(),
+        }
+    }
+
     /// The whole WGSL text.
     pub fn source(self) -> String {
         let (own, parts): (&str, &[&str]) = match self {
@@ -147,9 +148,8 @@ impl Kernel {
             Kernel::DivideByScale => (shader!("divide_by_scale"), &[shader!("moments")]),
             Kernel::AffineColumns => (shader!("affine_columns"), &[]),
             Kernel::RopeAppend => (shader!("rope_append"), &[shader!("sincos")]),
-            Kernel::Attention(_) => (shader!("attention"), ATTENTION),
-            Kernel::AttentionSpans(_) => (shader!("attention_spans"), ATTENTION),
-            Kernel::AttentionCombine => (shader!("attention_combine"), &[shader!("seen"), shader!("attention_part")]),
+            Kernel::Attention(_) => (shader!("attention"), &[shader!("seen"), shader!("tanh"), shader!("capped")]),
+            Kernel::AttentionMerge => (shader!("attention_merge"), &[shader!("seen")]),
             Kernel::AttentionScores => {
                 (shader!("attention_scores"), &[shader!("seen"), shader!("tanh"), shader!("capped")])
             }
@@ -186,13 +186,13 @@ impl Kernel {
         for part in parts {
             source.push_str(part);
         }
-        if let Kernel::Attention(_) | Kernel::AttentionSpans(_) | Kernel::AttentionCombine = self {
+        if let Kernel::Attention(_) | Kernel::AttentionMerge = self {
             source.push_str(&span_text());
         }
         match self {
-            Kernel::Attention(block) | Kernel::AttentionSpans(block) => {
+            Kernel::Attention(block) => {
                 source.push_str(if block.whole_fours { shader!("fours_whole") } else { shader!("fours_any") });
-                source.push_str(&attention_text(&[shader!("attention_span"), own].concat(), block));
+                source.push_str(&attention_text(own, block));
             }
             Kernel::Linear(_, rows) => source.push_str(&linear_text(own, rows, None)),
             Kernel::Matmul(_, rows, tiles) => source.push_str(&matmul_text(own, rows, tiles)),

@@ -3,8 +3,11 @@
 
 use crate::tiers::Tiles;
 
-/// Rows that one workgroup may take. A step uses the smallest that holds its rows, or else the largest.
-pub(crate) const TILE_ROWS: [u32; 3] = [16, 32, 64];
+/// Rows that one workgroup may take.
+pub(crate) const TILE_ROWS: [u32; 2] = [16, 64];
+
+/// Up to so many rows, several of the small tiles leave less undone than one that is large.
+pub(crate) const SMALL_TILES: u32 = 48;
 
 /// Outputs that a workgroup takes.
 pub(crate) const TILE_OUTPUTS: u32 = 64;
@@ -23,7 +26,6 @@ impl Shares {
         let (across, quads) = match (tiles, rows) {
             (Tiles::Compact, _) => (8, 2),
             (Tiles::Spread, 16) => (16, 1),
-            (Tiles::Spread, 32) => (8, 1),
             (Tiles::Spread, _) => (8, 2),
         };
         Shares { across, down: rows / (4 * quads), outputs: TILE_OUTPUTS / across, quads }

@@ -87,8 +87,8 @@ pub struct PlanStats {
 
 #[derive(Debug)]
 struct Dispatch {
-    /// By the rows that a workgroup takes, ascending.
-    variants: Vec<(u32, Arc<Pipeline>)>,
+    /// By the rows that they are for, ascending.
+    variants: Vec<Variant>,
     bindings: wgpu::BindGroup,
     grid: Grid,
     /// Of use only to a step that wants alternatives.
@@ -97,10 +97,20 @@ struct Dispatch {
     stores: Option<Range<u32>>,
 }
 
+/// A kernel that a dispatch may run.
+#[derive(Debug)]
+struct Variant {
+    /// Rows or picks up to which it is the best.
+    up_to: u32,
+    /// Rows or picks that a workgroup takes.
+    rows: u32,
+    pipeline: Arc<Pipeline>,
+}
+
 impl Dispatch {
-    /// The variant for `count` rows or picks: the smallest that takes them at once, or else the largest.
-    fn variant(&self, count: u32) -> Option<&(u32, Arc<Pipeline>)> {
-        self.variants.iter().find(|(rows, _)| *rows >= count).or(self.variants.last())
+    /// The variant for `count` rows or picks: the first that is for so many, or else the last.
+    fn variant(&self, count: u32) -> Option<&Variant> {
+        self.variants.iter().find(|variant| variant.up_to >= count).or(self.variants.last())
     }
 
     /// Whether a step with `count` rows or picks has a use for it.
@@ -159,11 +169,15 @@ impl Plan {
         let mut kept = Vec::new();
         let mut dispatches = Vec::with_capacity(recorded.len());
         for (index, Recorded { kernels, bound, grid, .. }) in recorded.into_iter().enumerate() {
-            let variant = |kernel: Kernel| (kernel.rows_a_workgroup(), gpu.pipelines().get(gpu.device(), kernel));
+            let variant = |kernel: Kernel| Variant {
+                up_to: kernel.up_to(),
+                rows: kernel.rows_a_workgroup(),
+                pipeline: gpu.pipelines().get(gpu.device(), kernel),
+            };
             let for_alternatives = kernels.contains(&Kernel::Alternatives);
-            let variants: Vec<(u32, Arc<Pipeline>)> = kernels.into_iter().map(variant).collect();
+            let variants: Vec<Variant> = kernels.into_iter().map(variant).collect();
             // They have the same bindings, so one group serves all.
-            let Some((_, pipeline)) = variants.first() else { continue };
+            let Some(Variant { pipeline, .. }) = variants.first() else { continue };
             let part = |buffer, offset, bytes| {
                 let size = wgpu::BufferSize::new(bytes);
                 wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size })
@@ -222,8 +236,8 @@ impl Plan {
                 if !dispatch.serves(count, want) {
                     continue;
                 }
-                let Some((per, pipeline)) = dispatch.variant(count) else { continue };
-                if let Some([x, y, z]) = dispatch.grid.workgroups((count, times), *per, self.gpu.groups_limit()) {
+                let Some(Variant { rows, pipeline, .. }) = dispatch.variant(count) else { continue };
+                if let Some([x, y, z]) = dispatch.grid.workgroups((count, times), *rows, self.gpu.groups_limit()) {
                     pass.set_pipeline(&pipeline.pipeline);
                     pass.set_bind_group(0, &dispatch.bindings, &[]);
                     pass.dispatch_workgroups(x, y, z);

@@ -131,42 +131,33 @@ impl Recorder {
         let block = HeadBlock::of(sharing, heads.head_dim);
         let across = heads.kv_heads * sharing.div_ceil(block.heads);
         let window = heads.window_or_all();
-        let dims = |y_stride| {
+        let (q_bound, y_bound) = (self.bind(q), self.bind(&y));
+        let record = |parts, spans_apart, grid| {
             let Heads { heads: all, kv_heads, head_dim, scale, .. } = *heads;
-            vec![all, kv_heads, head_dim, q.stride(), y_stride, scale.to_bits(), heads.cap_bits(), window]
+            let mut dims = vec![all, kv_heads, head_dim, q.stride(), y.stride(), scale.to_bits(), heads.cap_bits()];
+            dims.extend([window, spans_apart]);
+            let (keys, values) = (Bound::Memory(keys.clone()), Bound::Memory(values.clone()));
+            let bound = vec![Bound::Rows, q_bound.clone(), keys, values, y_bound.clone(), parts];
+            Recorded { kernels: vec![Kernel::Attention(block)], dims, bound, grid }
         };
-        let inputs = vec![Bound::Rows, self.bind(q), Bound::Memory(keys), Bound::Memory(values)];
-        let together = [inputs.clone(), vec![self.bind(&y)]].concat();
-        let kernels = vec![Kernel::Attention(block)];
-        // Many rows keep a device busy whichever way: only few rows can take their spans apart.
+        // Many rows keep a device busy either way: only few rows take their spans apart.
         let most = most_spans(kv.rows(), window);
         if self.row_capacity > FEW_ROWS || !Spans::can_be_apart(most) {
-            let grid = Grid { across, along: Along::Rows };
-            self.recorded.push(Recorded { kernels, dims: dims(y.stride()), bound: together, grid });
+            self.recorded.push(record(Bound::Unused, 0, Grid { across, along: Along::Rows }));
             return y;
         }
-        let grid = |across, share| Grid { across, along: Along::RowsBySpans(Spans { share, window }) };
-        self.recorded.push(Recorded {
-            kernels,
-            dims: dims(y.stride()),
-            bound: together,
-            grid: grid(across, Share::Together),
-        });
         let Some(width) = parts_width(heads, most) else {
             self.fail(format!("attention to {} keys by {} heads of {}", kv.rows(), heads.heads, heads.head_dim));
             return y;
         };
         let parts = self.act(Over::Rows, width);
+        let grid = |across, share| Grid { across, along: Along::RowsBySpans(Spans { share, window }) };
+        self.recorded.push(record(Bound::Unused, 0, grid(across, Share::Together)));
+        self.recorded.push(record(self.bind(&parts), most, grid(across, Share::Apart)));
         self.recorded.push(Recorded {
-            kernels: vec![Kernel::AttentionSpans(block)],
-            dims: dims(most),
-            bound: [inputs, vec![self.bind(&parts)]].concat(),
-            grid: grid(across, Share::Apart),
-        });
-        self.recorded.push(Recorded {
-            kernels: vec![Kernel::AttentionCombine],
+            kernels: vec![Kernel::AttentionMerge],
             dims: vec![heads.heads, heads.head_dim, y.stride(), most, window],
-            bound: vec![Bound::Rows, self.bind(&parts), self.bind(&y)],
+            bound: vec![Bound::Rows, self.bind(&parts), y_bound.clone()],
             grid: grid(heads.heads, Share::Merging),
         });
         y

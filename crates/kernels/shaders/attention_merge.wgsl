@@ -1,4 +1,5 @@
-// Merges what the spans of a row's keys come to, in their order; one workgroup a head.
+// Merges what the spans of a row's keys come to, in their order, as `attention.wgsl` does when it has all of them; one
+// workgroup a head.
 struct Dims {
     heads: u32,
     head_dim: u32,
@@ -26,15 +27,22 @@ fn main(
         return;
     }
     let position = rows[group.y].position;
-    var part = NOTHING;
-    var at = (group.y * dims.heads + head) * dims.spans * (fours + 1u);
-    for (var first = first_seen(position, dims.window); first <= position; first += SPAN) {
-        let of_span = parts_of_spans[at];
-        part = merged(part, Part(of_span.x, of_span.y, parts_of_spans[at + 1u + thread]));
-        at += fours + 1u;
+    let spans = (position - first_seen(position, dims.window)) / SPAN + 1u;
+    let start = (group.y * dims.heads + head) * dims.spans * (fours + 1u);
+    var highest = parts_of_spans[start].x;
+    var total = parts_of_spans[start].y;
+    var mixed = parts_of_spans[start + 1u + thread];
+    for (var span = 1u; span < spans; span++) {
+        let at = start + span * (fours + 1u);
+        let next = max(highest, parts_of_spans[at].x);
+        let before = exp(highest - next);
+        let here = exp(parts_of_spans[at].x - next);
+        highest = next;
+        total = total * before + parts_of_spans[at].y * here;
+        mixed = mixed * before + parts_of_spans[at + 1u + thread] * here;
     }
     let first = thread * 4u;
     for (var i = 0u; i < min(4u, dims.head_dim - first); i++) {
-        y[group.y * dims.y_stride + head * dims.head_dim + first + i] = part.mixed[i] / part.total;
+        y[group.y * dims.y_stride + head * dims.head_dim + first + i] = mixed[i] / total;
     }
 }
