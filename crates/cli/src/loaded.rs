@@ -1,11 +1,12 @@
 //! The flags that name a model and where it runs, and loading it.
 
 use crate::device::{self, Backend};
-use crate::model_file::ModelSource;
+use crate::model_file::{ModelSource, OpenModel};
 use anyhow::Context;
 use clap::{Args, value_parser};
 use std::time::Instant;
 use tiller_experiment::{DEFAULT_CONTEXT, Session};
+use tiller_formats::Quant;
 
 /// No machine that this program is for holds the keys and values of more tokens.
 const MOST_CONTEXT: i64 = 1 << 20;
@@ -20,6 +21,14 @@ pub struct DeviceFlags {
     #[arg(long, value_name = "N", default_value_t = DEFAULT_CONTEXT)]
     #[arg(value_parser = value_parser!(u32).range(1..=MOST_CONTEXT))]
     context: u32,
+    /// Round the matrices of a folder or repository of safetensors to this format as they are loaded, as in q8_0.
+    #[arg(long, value_name = "FORMAT", value_parser = quant)]
+    quantise: Option<Quant>,
+}
+
+fn quant(name: &str) -> Result<Quant, String> {
+    let found = Quant::ALL.into_iter().find(|quant| quant.name().eq_ignore_ascii_case(name));
+    found.ok_or_else(|| format!("{name} is no format of weights: choose one of {}", Quant::names()))
 }
 
 /// A model that is ready to run.
@@ -34,12 +43,15 @@ pub struct Loaded {
 impl DeviceFlags {
     /// Fetches the model's file where it is not on this machine, and loads it.
     pub async fn load(self, model: &ModelSource) -> anyhow::Result<Loaded> {
-        let source = model.open().await?;
+        let opened = model.open(self.quantise).await?;
         let begun = Instant::now();
         let gpu = device::open(self.backend).await?;
         let file = model.file_name();
-        let loading = Session::load(&source, gpu, self.context, &(), |_, _| {});
-        let session = loading.await.with_context(|| format!("{file} could not be loaded"))?;
+        let session = match opened {
+            OpenModel::Gguf(source) => Session::load(&source, gpu, self.context, &(), |_, _| {}).await,
+            OpenModel::Repository(files) => Session::from_files(files, gpu, self.context, &(), |_, _| {}).await,
+        };
+        let session = session.with_context(|| format!("{file} could not be loaded"))?;
         Ok(Loaded { session, file, load_seconds: begun.elapsed().as_secs_f64() })
     }
 }

@@ -1,19 +1,31 @@
-//! From `--model` to a file on this machine. `TILLER_HUB` names another hub than the public one; `HF_TOKEN` is the access
-//! token for repositories that are not open to everybody.
+//! From `--model` to what is opened on this machine. `TILLER_HUB` names another hub than the public one; `HF_TOKEN` is
+//! the access token for repositories that are not open to everybody.
 
 use crate::transfer_meter::TransferMeter;
 use anyhow::{Context, anyhow, bail};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use tiller_formats::FileSource;
-use tiller_hub::{AccessToken, Cancel, DiskStore, Hub, cache_folder, obtain};
-use tiller_model::{ModelRef, catalogue};
+use tiller_formats::{DiskFolder, FileSource, Quant};
+use tiller_hub::{AccessToken, Cancel, DiskStore, Hub, HubFolder, Repository, What, cache_folder, obtain, offer};
+use tiller_model::{ModelFiles, ModelRef, RepositoryCheckpoint, catalogue};
 
 /// What `--model` names.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ModelSource {
+    /// A GGUF file.
     File(PathBuf),
+    /// A folder with the files of a repository.
+    Folder(PathBuf),
+    /// A GGUF file on the hub.
     Hub(ModelRef),
+    /// A repository on the hub, whose weights are safetensors.
+    Repository { repo: String, revision: String },
+}
+
+/// A model's files, with all that they say but the weights.
+pub enum OpenModel {
+    Gguf(FileSource),
+    Repository(ModelFiles<RepositoryCheckpoint<FileSource>>),
 }
 
 impl FromStr for ModelSource {
@@ -27,39 +39,86 @@ impl FromStr for ModelSource {
             return Ok(ModelSource::File(path.into()));
         }
         if path.is_dir() {
-            bail!("{given} is a folder: name the GGUF file in it");
+            if !path.join("config.json").is_file() {
+                bail!("{given} is a folder without config.json: name the GGUF file in it, or another folder");
+            }
+            return Ok(ModelSource::Folder(path.into()));
         }
         match repository(given)? {
-            Some(model) => Ok(ModelSource::Hub(model)),
+            Some(model) => Ok(model),
             None => bail!("there is no file {given}: give the path of a GGUF file, or owner/name of a repository"),
         }
     }
 }
 
 impl ModelSource {
-    /// The model's file, opened; fetched from the hub first where it is not on this machine.
-    pub async fn open(&self) -> anyhow::Result<FileSource> {
+    /// The model's files, opened; fetched from the hub first where they are not on this machine. `quantise`: the format
+    /// that matrices are rounded to when they are loaded.
+    pub async fn open(&self, quantise: Option<Quant>) -> anyhow::Result<OpenModel> {
         match self {
+            ModelSource::File(_) | ModelSource::Hub(_) if quantise.is_some() => {
+                bail!(
+                    "a GGUF file is loaded as it is: leave --quantise out, or name a folder or repository of safetensors"
+                )
+            }
             ModelSource::File(path) => {
                 let unreadable = |error| anyhow!("{} could not be read ({error}): give another file", path.display());
-                FileSource::open(path).map_err(unreadable)
+                FileSource::open(path).map(OpenModel::Gguf).map_err(unreadable)
+            }
+            ModelSource::Folder(path) => {
+                let files = ModelFiles::from_repository(&DiskFolder::new(path), quantise).await;
+                let files = files.with_context(|| format!("{} could not be loaded", path.display()))?;
+                Ok(OpenModel::Repository(self.named(files)))
             }
             ModelSource::Hub(model) => {
-                let hub = hub()?;
-                let store = DiskStore::new(cache()?);
+                let (hub, store) = (hub()?, store()?);
                 let mut meter = TransferMeter::new(&model.file);
                 let file = obtain(&hub, &store, model, &Cancel::new(), |progress| meter.show(progress)).await;
                 meter.end();
-                file.with_context(|| format!("{} of {} could not be fetched", model.file, model.repo))
+                let file = file.with_context(|| format!("{} of {} could not be fetched", model.file, model.repo));
+                file.map(OpenModel::Gguf)
+            }
+            ModelSource::Repository { repo, revision } => {
+                let (hub, store, cancel) = (hub()?, store()?, Cancel::new());
+                let repository = Repository::look_up(&hub, repo, revision, &cancel).await?;
+                let folder = offer(&repository).choices.into_iter().find_map(|choice| match choice.what {
+                    What::Folder(files) => Some(files),
+                    What::File(_) => None,
+                });
+                let Some(files) = folder else {
+                    bail!("{repo} has no weights as safetensors: name its GGUF file too, as in {repo}/model.gguf");
+                };
+                let mut meter = TransferMeter::new("");
+                let folder = HubFolder::new(&hub, &store, &files, &cancel, |file, progress| {
+                    meter.turn_to(&file.file);
+                    meter.show(progress);
+                });
+                let opened = ModelFiles::from_repository(&folder, quantise).await;
+                drop(folder);
+                meter.end();
+                let files = opened.with_context(|| format!("{repo} could not be loaded"))?;
+                Ok(OpenModel::Repository(self.named(files)))
             }
         }
     }
 
-    /// The name of the model's file.
+    /// A repository's files do not say what it is called.
+    fn named<F>(&self, mut files: ModelFiles<RepositoryCheckpoint<F>>) -> ModelFiles<RepositoryCheckpoint<F>> {
+        files.config.name.get_or_insert_with(|| self.file_name());
+        files
+    }
+
+    /// The name of the model's file, or of its folder.
     pub fn file_name(&self) -> String {
+        let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_string();
         match self {
-            ModelSource::File(path) => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-            ModelSource::Hub(model) => model.file.rsplit('/').next().unwrap_or_default().to_string(),
+            ModelSource::File(path) | ModelSource::Folder(path) => {
+                // The name of "." is not in it.
+                let path = path.canonicalize().unwrap_or_else(|_| path.clone());
+                path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+            }
+            ModelSource::Hub(model) => last(&model.file),
+            ModelSource::Repository { repo, .. } => last(repo),
         }
     }
 }
@@ -72,12 +131,14 @@ fn hub() -> anyhow::Result<Hub> {
     Ok(Hub::new(variable("TILLER_HUB")).with_token(token))
 }
 
-fn cache() -> anyhow::Result<PathBuf> {
-    cache_folder().context("there is no place to keep models: set TILLER_CACHE to a folder")
+/// Where the hub's files are kept.
+fn store() -> anyhow::Result<DiskStore> {
+    let folder = cache_folder().context("there is no place to keep models: set TILLER_CACHE to a folder")?;
+    Ok(DiskStore::new(folder))
 }
 
 /// `owner/name[@revision][/file.gguf]`; `None` where it looks like a path rather.
-fn repository(given: &str) -> anyhow::Result<Option<ModelRef>> {
+fn repository(given: &str) -> anyhow::Result<Option<ModelSource>> {
     if given.starts_with(['.', '/', '~']) || given.contains('\\') {
         return Ok(None);
     }
@@ -95,15 +156,17 @@ fn repository(given: &str) -> anyhow::Result<Option<ModelRef>> {
     let fits =
         |model: &ModelRef| file.is_none_or(|file| file == model.file) && revision.is_none_or(|r| r == model.revision);
     if let Some(model) = known.find(fits) {
-        return Ok(Some(model));
+        return Ok(Some(ModelSource::Hub(model)));
     }
-    let Some(file) = file else {
-        bail!("which file of {repo} is not known: name it too, as in {repo}/model.gguf");
-    };
-    let model =
-        ModelRef { repo, revision: revision.unwrap_or("main").into(), file: file.into(), bytes: None, sha256: None };
+    let revision = revision.unwrap_or("main").to_string();
+    // A repository's names are checked with those of the file that is in each.
+    let named = file.unwrap_or("config.json").into();
+    let model = ModelRef { repo, revision, file: named, bytes: None, sha256: None };
     model.validate()?;
-    Ok(Some(model))
+    Ok(Some(match file {
+        Some(_) => ModelSource::Hub(model),
+        None => ModelSource::Repository { repo: model.repo, revision: model.revision },
+    }))
 }
 
 #[cfg(test)]
@@ -137,12 +200,22 @@ mod tests {
     }
 
     #[test]
+    fn a_repository_without_a_file_is_one_of_safetensors() {
+        let repository = |given: &str| match given.parse() {
+            Ok(ModelSource::Repository { repo, revision }) => (repo, revision),
+            other => panic!("{given}: {other:?}"),
+        };
+        assert_eq!(repository("owner/name"), ("owner/name".into(), "main".into()));
+        assert_eq!(repository("owner/name@v1"), ("owner/name".into(), "v1".into()));
+    }
+
+    #[test]
     fn what_is_neither_is_refused_with_a_reason() {
         let message = |given: &str| given.parse::<ModelSource>().unwrap_err().to_string();
         assert!(message("models/missing.gguf").contains("there is no file models/missing.gguf"));
         assert!(message("missing").contains("there is no file missing"));
         assert!(message("./a/b/c").contains("there is no file ./a/b/c"));
-        assert!(message("owner/unknown").contains("owner/unknown/model.gguf"));
+        assert!(message("owner/un known").contains("is no repository name"));
         assert!(message("owner/name/../../etc/passwd").contains("is no file of a repository"));
         assert!(message(env!("CARGO_MANIFEST_DIR")).contains("is a folder"));
     }

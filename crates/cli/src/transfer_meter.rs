@@ -5,15 +5,22 @@ use std::time::{Duration, Instant};
 use tiller_hub::{Phase, Progress};
 
 /// Shows a line that is written over where stderr is a terminal, and a line now and then where it is a file.
-pub struct TransferMeter<'a> {
-    what: &'a str,
+pub struct TransferMeter {
+    what: String,
     shown: Option<Instant>,
     on_terminal: bool,
 }
 
-impl<'a> TransferMeter<'a> {
-    pub fn new(what: &'a str) -> TransferMeter<'a> {
-        TransferMeter { what, shown: None, on_terminal: std::io::stderr().is_terminal() }
+impl TransferMeter {
+    pub fn new(what: &str) -> TransferMeter {
+        TransferMeter { what: what.into(), shown: None, on_terminal: std::io::stderr().is_terminal() }
+    }
+
+    /// From here on it is about another file.
+    pub fn turn_to(&mut self, what: &str) {
+        if self.what != what {
+            self.what = what.into();
+        }
     }
 
     pub fn show(&mut self, progress: Progress) {
@@ -24,7 +31,7 @@ impl<'a> TransferMeter<'a> {
             return;
         }
         self.shown = Some(Instant::now());
-        let line = line(self.what, &progress);
+        let line = line(&self.what, &progress);
         // Whether anybody can see it must not decide whether the file is fetched.
         let _ = match self.on_terminal {
             true => write!(std::io::stderr(), "\r\x1b[K{line}"),

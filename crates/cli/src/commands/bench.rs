@@ -17,8 +17,8 @@ use tiller_recipe::Prompt;
 
 #[derive(Args)]
 pub struct Flags {
-    /// A GGUF file, or owner/name[@revision][/file.gguf] on the hub.
-    #[arg(long, value_name = "FILE|REPO")]
+    /// A GGUF file, a folder with config.json and safetensors, or owner/name[@revision][/file.gguf] on the hub.
+    #[arg(long, value_name = "FILE|FOLDER|REPO")]
     model: ModelSource,
     /// Tokens of the prompt that is read.
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..))]

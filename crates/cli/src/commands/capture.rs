@@ -13,8 +13,8 @@ use tiller_model::is_over_keys;
 
 #[derive(Args)]
 pub struct Flags {
-    /// A GGUF file, or owner/name[@revision][/file.gguf] on the hub.
-    #[arg(long, value_name = "FILE|REPO")]
+    /// A GGUF file, a folder with config.json and safetensors, or owner/name[@revision][/file.gguf] on the hub.
+    #[arg(long, value_name = "FILE|FOLDER|REPO")]
     model: ModelSource,
     #[command(flatten)]
     prompt: PromptFlags,

@@ -15,8 +15,8 @@ use tiller_model::{StreamDecoder, Tokenizer};
 
 #[derive(Args)]
 pub struct Flags {
-    /// A GGUF file, or owner/name[@revision][/file.gguf] on the hub.
-    #[arg(long, value_name = "FILE|REPO", required_unless_present = "recipe")]
+    /// A GGUF file, a folder with config.json and safetensors, or owner/name[@revision][/file.gguf] on the hub.
+    #[arg(long, value_name = "FILE|FOLDER|REPO", required_unless_present = "recipe")]
     model: Option<ModelSource>,
     #[command(flatten)]
     prompt: PromptFlags,

@@ -17,7 +17,7 @@ pub struct Flags {
     #[arg(value_name = "RECIPE.json|LINK")]
     recipe: String,
     /// Another place to take the model from: a GGUF file, or owner/name[@revision][/file.gguf] on the hub.
-    #[arg(long, value_name = "FILE|REPO")]
+    #[arg(long, value_name = "FILE|FOLDER|REPO")]
     model: Option<ModelSource>,
     /// Measure what the edits do and what they cost, beside random directions of equal norm.
     #[arg(long)]

@@ -14,8 +14,8 @@ use tiller_recipe::{Pair, Prompt};
 
 #[derive(Args)]
 pub struct Flags {
-    /// A GGUF file, or owner/name[@revision][/file.gguf] on the hub.
-    #[arg(long, value_name = "FILE|REPO")]
+    /// A GGUF file, a folder with config.json and safetensors, or owner/name[@revision][/file.gguf] on the hub.
+    #[arg(long, value_name = "FILE|FOLDER|REPO")]
     model: ModelSource,
     #[arg(long, value_enum, default_value = "mean-diff")]
     method: Method,
