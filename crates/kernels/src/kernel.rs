@@ -4,7 +4,7 @@
 use tiller_formats::Quant;
 
 use crate::attention_text::{HeadBlock, attention_text, span_text};
-use crate::linear_text::{FEW_ROWS, ROW_BLOCKS, linear_text};
+use crate::linear_text::{ROW_BLOCKS, linear_text};
 use crate::matmul_text::{SMALL_TILES, TILE_ROWS, matmul_text};
 use crate::packing::{Packing, Scales};
 use crate::tiers::Tiles;
@@ -97,8 +97,7 @@ impl Kernel {
     pub fn all(quants: &[Quant]) -> impl Iterator<Item = Kernel> {
         let weights = quants.iter().flat_map(|&quant| {
             let linear = ROW_BLOCKS.into_iter().map(move |rows| Kernel::Linear(quant, rows));
-            let folding = ROW_BLOCKS.into_iter().filter(|&rows| rows <= FEW_ROWS);
-            let layer = folding.map(move |rows| Kernel::LinearOfLayerNorm(quant, rows));
+            let layer = ROW_BLOCKS.into_iter().map(move |rows| Kernel::LinearOfLayerNorm(quant, rows));
             let tiled = TILE_ROWS
                 .into_iter()
                 .flat_map(move |rows| [Tiles::Spread, Tiles::Compact].map(|tiles| Kernel::Matmul(quant, rows, tiles)));
