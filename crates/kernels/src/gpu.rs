@@ -1,7 +1,7 @@
 //! The device.
 
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 
 use futures_channel::oneshot;
 use tiller_formats::Quant;
