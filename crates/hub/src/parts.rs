@@ -4,7 +4,7 @@
 //! to each other are on their way at a time; the first of them is handed on as soon as it is whole, and only then is
 //! another begun. Parts outlive a connection that breaks: what they hold is not asked for again.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
@@ -18,13 +18,15 @@ const PARTS_HELD: usize = 4;
 pub(crate) struct Part {
     start: u64,
     end: u64,
+    /// How many have come; they stay counted when they are handed on, before their connection has said that it ends.
+    received: Cell<u64>,
     bytes: RefCell<Vec<u8>>,
 }
 
 impl Part {
     /// The bytes that are still to come.
     pub fn missing(&self) -> std::ops::Range<u64> {
-        self.start + self.bytes.borrow().len() as u64..self.end
+        self.start + self.received.get()..self.end
     }
 
     pub fn is_whole(&self) -> bool {
@@ -41,6 +43,7 @@ impl Part {
                 held.reserve_exact((self.end - self.start) as usize);
             }
             held.extend_from_slice(bytes);
+            self.received.set(self.received.get() + bytes.len() as u64);
         }
         fits
     }
@@ -67,7 +70,7 @@ impl Parts {
             return None;
         }
         let end = (self.next + PART_BYTES).min(self.end);
-        let part = Rc::new(Part { start: self.next, end, bytes: RefCell::default() });
+        let part = Rc::new(Part { start: self.next, end, received: Cell::new(0), bytes: RefCell::default() });
         self.next = end;
         self.held.push_back(part.clone());
         Some(part)
@@ -144,6 +147,15 @@ mod tests {
         assert_eq!(parts.bytes(), 2 * PART_BYTES + 10);
         let rest: Vec<usize> = parts.take_rest().iter().map(Vec::len).collect();
         assert_eq!(rest, [PART_BYTES as usize, 10]);
+    }
+
+    #[test]
+    fn a_part_that_was_handed_on_is_still_whole_to_its_connection() {
+        let mut parts = Parts::of(0, 4 * PART_BYTES).unwrap();
+        let part = parts.begin().unwrap();
+        fill(&part, PART_BYTES);
+        assert_eq!(parts.take_whole().map(|bytes| bytes.len() as u64), Some(PART_BYTES));
+        assert!(part.is_whole() && !part.push(&[1]));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The browser's stores, in a dedicated worker of a real browser.
 #![cfg(target_arch = "wasm32")]
 
+use futures_channel::oneshot;
+use futures_util::future::join;
 use tiller_formats::ByteSource;
 use tiller_hub::{BrowserStore, Cancel, Hub, HubError, Partial, Phase, Store, Writer, obtain};
 use tiller_sites::ModelRef;
@@ -92,6 +94,33 @@ async fn a_file_that_is_being_written_is_nobody_elses() {
     writer.discard().await.unwrap();
     assert_eq!(entries(&store, &file).await, []);
     other.append(&file).await.unwrap().discard().await.unwrap();
+}
+
+#[wasm_bindgen_test]
+async fn a_file_that_another_tab_receives_is_waited_for() {
+    let file = file("elsewhere");
+    let (store, other) = (BrowserStore::open().await, BrowserStore::open().await);
+    let mut writer = other.append(&file).await.unwrap();
+    writer.restart(version("v1")).await.unwrap();
+    writer.write(b"abcdef").await.unwrap();
+    let (tell, told) = oneshot::channel();
+    let (mut tell, mut seen) = (Some(tell), Vec::new());
+    let nowhere = Hub::new("http://127.0.0.1:9");
+    let cancel = Cancel::new();
+    let waits = obtain(&nowhere, &store, &file, &cancel, |progress| {
+        seen.push((progress.phase, progress.received));
+        tell.take().into_iter().for_each(|tell| tell.send(()).unwrap());
+    });
+    let receives = async {
+        told.await.unwrap();
+        writer.write(b"ghij").await.unwrap();
+        other.finish(&file, writer).await.unwrap();
+    };
+    let (found, ()) = join(waits, receives).await;
+    let found = found.unwrap();
+    assert_eq!(found.read_at(0, 10).await.unwrap(), b"abcdefghij");
+    assert_eq!((seen[0], seen[seen.len() - 1]), ((Phase::Elsewhere, 6), (Phase::Ready, 10)));
+    store.remove(&file).await.unwrap();
 }
 
 #[wasm_bindgen_test]

@@ -124,7 +124,7 @@ async fn a_cut_connection_is_taken_up_where_it_broke() -> Result<()> {
 #[tokio::test]
 async fn a_damaged_file_is_not_loaded_and_trying_again_helps() -> Result<()> {
     let stage = Stage::set("damaged").await?;
-    stage.hub.faults().times(1, &smollm2().file, Fault::Corrupt { at: 50_000_000 });
+    stage.hub.faults().always(&smollm2().file, Fault::Corrupt { at: 50_000_000 });
     let profile = stage.profile()?;
     stage
         .play(&profile, async |page| {
@@ -132,6 +132,7 @@ async fn a_damaged_file_is_not_loaded_and_trying_again_helps() -> Result<()> {
             let seen = page.until("the file is refused", LOADED, |seen| seen.model_is("failed")).await?;
             println!("e2e: damaged: {:?}", seen.notices);
             ensure!(seen.complaint().contains("sha256") || seen.complaint().contains("checksum"), "{:?}", seen.notices);
+            stage.hub.faults().clear();
             page.click("retry").await?;
             let seen = page.until_ready().await?;
             ensure!(seen.notices.is_empty(), "the notice goes with its cause: {:?}", seen.notices);

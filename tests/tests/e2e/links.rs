@@ -6,7 +6,7 @@ use crate::page::WRITTEN;
 use crate::recipes::{self, smollm2};
 use crate::stage::Stage;
 use anyhow::{Result, ensure};
-use tiller_recipe::{LINK_LIMIT, Prompt, Recipe};
+use tiller_recipe::{LINK_LIMIT, Prompt, Recipe, VERSION};
 
 #[tokio::test]
 async fn links_that_cannot_be_used_say_why() -> Result<()> {
@@ -16,7 +16,7 @@ async fn links_that_cannot_be_used_say_why() -> Result<()> {
     let links = [
         ("damaged", whole[..whole.len() - 20].to_owned(), "copy it whole"),
         ("too large", format!("#r1={}", "A".repeat(LINK_LIMIT + 1)), "as a file"),
-        ("newer version", "#r2=eJwrSS0uAQAEXQHB".to_owned(), "reload the page"),
+        ("newer version", format!("#r{}=eJwrSS0uAQAEXQHB", VERSION + 1), "reload the page"),
     ];
     stage
         .play(&profile, async |page| {

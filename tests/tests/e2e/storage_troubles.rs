@@ -78,9 +78,7 @@ async fn a_second_tab_waits_for_the_first_and_fetches_nothing() -> Result<()> {
             page.until("the first tab has its model", LOADED, |seen| seen.model_is("ready")).await?;
             let sent = stage.hub.log().bytes_sent("/cdn/");
             let whole = std::fs::metadata(recipes::place_of(&long(), stage.hub_root()))?.len();
-            // A connection may break meanwhile, and a bit of the file come twice; a tab of its own mind doubles it.
-            println!("e2e: two-tabs: {sent} bytes were sent of a file of {whole}");
-            ensure!(sent >= whole && sent < whole + whole / 4, "{sent} bytes were sent of a file of {whole}");
+            ensure!(sent == whole, "{sent} bytes were sent of a file of {whole}");
             client.switch_to_window(second).await?;
             client.close_window().await?;
             client.switch_to_window(client.windows().await?.remove(0)).await?;
