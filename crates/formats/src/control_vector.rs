@@ -6,6 +6,7 @@
 //! llama.cpp's own generator writes N + 1. Files written here follow repeng and say so; of others,
 //! [`ControlVector::numbering`] is unknown, and a person has to be asked.
 
+use crate::gguf::shown;
 use crate::write::{GgufWriter, WriteError};
 use crate::{ByteSource, Gguf, GgufError, Metadata, Quant, dequantise};
 use std::collections::BTreeMap;
@@ -65,7 +66,7 @@ impl ControlVector {
         let gguf = Gguf::read(source).await?;
         let found = gguf.metadata.get_str("general.architecture")?;
         if found != ARCHITECTURE {
-            return Err(ControlVectorError::NotAControlVector { found: found.chars().take(100).collect() });
+            return Err(ControlVectorError::NotAControlVector { found: shown(found) });
         }
 
         let mut directions = BTreeMap::new();
@@ -73,11 +74,11 @@ impl ControlVector {
         for (name, tensor) in &gguf.tensors {
             let number = name.strip_prefix("direction.").and_then(|number| number.parse().ok());
             let Some(number) = number.filter(|&number: &u32| number < MOST_LAYERS) else {
-                return Err(damaged(format!("\"{}\" is no direction", name.escape_debug())));
+                return Err(damaged(format!("\"{}\" is no direction", shown(name).escape_debug())));
             };
             let elements = match tensor.shape[..] {
                 [elements] if elements <= WIDEST => elements,
-                _ => return Err(damaged(format!("\"{name}\" has the shape {:?}", tensor.shape))),
+                _ => return Err(damaged(format!("\"{}\" has the shape {:?}", shown(name), tensor.shape))),
             };
             if *width.get_or_insert(elements) != elements {
                 return Err(damaged("its directions are of different widths"));
@@ -85,7 +86,7 @@ impl ControlVector {
             let bytes = source.read_at(tensor.offset, tensor.bytes as usize).await.map_err(GgufError::from)?;
             let direction = dequantise(tensor.quant, &bytes, elements);
             if direction.iter().any(|x| !x.is_finite()) {
-                return Err(damaged(format!("\"{name}\" holds what is no number")));
+                return Err(damaged(format!("\"{}\" holds what is no number", shown(name))));
             }
             // "direction.1" and "direction.01" are two tensors.
             if directions.insert(number, direction).is_some() {

@@ -55,6 +55,11 @@ impl Gguf {
     }
 }
 
+/// As much of a file's own text as is repeated in a message.
+pub(crate) fn shown(text: &str) -> String {
+    text.chars().take(100).collect()
+}
+
 /// The longest header that is read. The largest vocabularies (262,144 tokens with their merges) take about 20 MiB.
 pub const MAX_HEADER_BYTES: u64 = 64 << 20;
 

@@ -248,3 +248,23 @@ fn tensors_lie_where_they_can() {
     assert!(unread.contains("\"t\" is stored as IQ4_NL") && unread.contains("Q4_K"), "{unread}");
     assert!(tensors_error(&[tensor("t", &[32], 4_000_000_000, 0)]).contains("ggml type 4000000000"));
 }
+
+#[test]
+fn a_name_of_any_length_makes_no_long_message() {
+    let long = "n".repeat(60_000);
+    let key = [text(&long), vec![7, 0, 0, 0, 1]].concat();
+    let twice = read(&header(0, 2, &[&key, &key])).unwrap_err().to_string();
+    let mut errors = vec![twice];
+    for declared in [
+        vec![tensor(&long, &[1; 5], 0, 0)],
+        vec![tensor(&long, &[8], 0, 4)],
+        vec![tensor(&long, &[8], 4_000_000_000, 0)],
+        vec![tensor(&long, &[8], 0, 0), tensor(&long, &[8], 0, 32)],
+        vec![tensor(&long, &[16], 0, 0), tensor("t", &[8], 0, 32)],
+    ] {
+        errors.push(tensors_error(&declared));
+    }
+    for error in errors {
+        assert!(error.contains("nnn") && error.len() < 500, "{} bytes", error.len());
+    }
+}

@@ -1,14 +1,18 @@
 //! Chat templates: from messages to the text that a chat model was trained on.
 
-use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value, context};
+use minijinja::value::{Kwargs, Rest, StringInput};
+use minijinja::{Environment, ErrorKind, State, UndefinedBehavior, Value, context, filters};
 use minijinja_contrib::pycompat;
 use serde::{Deserialize, Serialize};
 use tiller_formats::{Gguf, GgufError};
 
 /// Instructions that a template may execute; the longest in use take a few thousand for a long conversation.
-const FUEL: u64 = 1_000_000;
+const FUEL: u64 = 100_000;
 /// Bytes of a template; the longest in use have about 20 kB.
 const LONGEST: usize = 256 << 10;
+/// Spaces that a filter puts before a line, or fills a field up with. Without a limit, one number in a template asks
+/// for any amount of memory.
+const WIDEST: usize = 1000;
 const NAME: &str = "chat template";
 
 /// One message of a conversation.
@@ -60,7 +64,10 @@ impl ChatTemplate {
         environment.set_lstrip_blocks(true);
         environment.set_undefined_behavior(UndefinedBehavior::Lenient);
         environment.set_fuel(Some(FUEL));
-        environment.set_unknown_method_callback(pycompat::unknown_method_callback);
+        environment.set_unknown_method_callback(method);
+        environment.add_filter("tojson", tojson);
+        environment.add_filter("indent", indent);
+        environment.add_filter("format", format);
         environment.add_function("raise_exception", raise_exception);
         let malformed = |error: minijinja::Error| ChatTemplateError::Malformed(error.to_string());
         environment.add_template_owned(NAME, source.to_string()).map_err(malformed)?;
@@ -98,6 +105,56 @@ fn raise_exception(message: String) -> Result<Value, minijinja::Error> {
     Err(minijinja::Error::new(ErrorKind::InvalidOperation, format!("{REFUSAL}{shown}")))
 }
 
+/// Python's methods.
+fn method(state: &State, value: &Value, name: &str, arguments: &[Value]) -> Result<Value, minijinja::Error> {
+    if name == "format" {
+        check_fields(value)?;
+    }
+    pycompat::unknown_method_callback(state, value, name, arguments)
+}
+
+fn tojson(value: &Value, indent: Option<Value>, options: Kwargs) -> Result<Value, minijinja::Error> {
+    for width in [indent.clone(), options.get("indent")?].into_iter().flatten() {
+        check_width(usize::try_from(width).ok())?;
+    }
+    filters::tojson(value, indent, options)
+}
+
+fn indent(
+    text: StringInput,
+    width: Option<usize>,
+    first_line: Option<bool>,
+    blank_lines: Option<bool>,
+    options: Kwargs,
+) -> Result<Value, minijinja::Error> {
+    check_width(width)?;
+    check_width(options.get("width")?)?;
+    filters::indent(text, width, first_line, blank_lines, options)
+}
+
+fn format(state: &State, text: &Value, arguments: Rest<Value>) -> Result<Value, minijinja::Error> {
+    check_fields(text)?;
+    filters::format(state, text, arguments)
+}
+
+fn check_width(width: Option<usize>) -> Result<(), minijinja::Error> {
+    if width.is_some_and(|width| width > WIDEST) { Err(too_wide()) } else { Ok(()) }
+}
+
+/// Refuses a format whose fields are wider than [`WIDEST`], or as wide as another value says.
+fn check_fields(format: &Value) -> Result<(), minijinja::Error> {
+    let text = format.as_str().unwrap_or_default();
+    let numbers = text.split(|c: char| !c.is_ascii_digit());
+    let wide = numbers
+        .filter(|digits| !digits.is_empty())
+        .any(|digits| digits.parse().map_or(true, |width: usize| width > WIDEST));
+    if wide || text.contains('*') { Err(too_wide()) } else { Ok(()) }
+}
+
+fn too_wide() -> minijinja::Error {
+    minijinja::Error::new(ErrorKind::InvalidOperation, format!("it asks for more than {WIDEST} spaces"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,6 +190,23 @@ mod tests {
         assert!(matches!(render(source, &[]), Err(ChatTemplateError::Failed(_))));
         let recursive = "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}";
         assert!(matches!(render(recursive, &[]), Err(ChatTemplateError::Failed(_))));
+    }
+
+    #[test]
+    fn a_template_cannot_ask_for_any_amount_of_space() {
+        for source in [
+            "{{ 'a'|indent(99999999999, true) }}",
+            "{{ 'a'|indent(width=18446744073709551615, first=true) }}",
+            "{{ [1]|tojson(99999999999) }}",
+            "{{ [1]|tojson(indent=99999999999) }}",
+            "{{ '%99999999999d'|format(1) }}",
+            "{{ '%*d'|format(99999999999, 1) }}",
+            "{{ '{:>99999999999999999999999}'.format(1) }}",
+        ] {
+            assert!(matches!(render(source, &[]), Err(ChatTemplateError::Failed(_))), "{source}");
+        }
+        let source = "{{ 'a'|indent(2, true) }}{{ [1]|tojson(indent=4) }}{{ '%5d'|format(1) }}{{ '{:>3}'.format(1) }}";
+        assert_eq!(render(source, &[]).unwrap(), "  a[\n    1\n]    1  1");
     }
 
     #[test]

@@ -179,3 +179,18 @@ fn a_sentence_piece_vocabulary_needs_scores() {
     let error = Tokenizer::from_gguf(&gguf).err().unwrap().to_string();
     assert!(error.contains("no scores"), "{error}");
 }
+
+#[test]
+fn a_vocabulary_whose_tokens_all_make_one_another_is_refused() {
+    // Every part of a text of 256 characters: 32,896 tokens, and 2.8 million ways to make one of two others.
+    let text: String = (0..256u32).map(|n| char::from(b'a' + (n * n * 7919 / 64 % 26) as u8)).collect();
+    let parts = (0..text.len()).flat_map(|start| (start + 1..=text.len()).map(move |end| (start, end)));
+    let tokens: Vec<&str> = parts.map(|(start, end)| &text[start..end]).collect();
+    let mut gguf = with("tokenizer.ggml.model", "llama");
+    let count = tokens.len();
+    gguf.metadata.0.insert("tokenizer.ggml.token_type".into(), vec![1u32; count].into());
+    gguf.metadata.0.insert("tokenizer.ggml.scores".into(), vec![0.0f32; count].into());
+    gguf.metadata.0.insert("tokenizer.ggml.tokens".into(), tokens.into());
+    let error = Tokenizer::from_gguf(&gguf).err().expect("it is refused").to_string();
+    assert!(error.contains("more than 2097152 ways"), "{error}");
+}

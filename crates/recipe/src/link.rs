@@ -197,6 +197,13 @@ mod tests {
     }
 
     #[test]
+    fn a_name_of_any_length_makes_no_long_message() {
+        let json = example().to_json().unwrap().replace("\"steer\"", &format!("\"{}\"", "s".repeat(100_000)));
+        let error = Recipe::from_json(&json).unwrap_err().to_string();
+        assert!(error.contains("sss") && error.len() < 500, "{} bytes", error.len());
+    }
+
+    #[test]
     fn too_much_for_a_link_is_refused_both_ways() {
         let mut recipe = example();
         let mut noise = Lcg(3);

@@ -135,7 +135,8 @@ impl Recipe {
         if json.len() > DOCUMENT_LIMIT {
             return Err(RecipeError::TooLarge(format!("{} bytes of at most {DOCUMENT_LIMIT}", json.len())));
         }
-        let unreadable = |error: serde_json::Error| RecipeError::Invalid(error.to_string());
+        // What is wrong may be a name of any length, which the error repeats.
+        let unreadable = |error: serde_json::Error| RecipeError::Invalid(error.to_string().chars().take(300).collect());
         let Version { tiller: found } = serde_json::from_str(json).map_err(unreadable)?;
         if found > VERSION {
             return Err(RecipeError::Newer { found });

@@ -7,6 +7,7 @@ mod bench;
 mod bundle;
 mod command;
 mod debian;
+mod fuzz;
 mod open;
 mod page;
 mod places;

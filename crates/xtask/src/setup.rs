@@ -2,6 +2,7 @@
 
 mod browser;
 mod build_tools;
+mod cpp;
 mod model;
 mod vulkan;
 mod wasm_std;
@@ -33,6 +34,7 @@ pub fn run(places: &Places, purpose: Purpose) -> Result<()> {
     if purpose >= Purpose::Test {
         installed |= browser::install_if_missing()?;
         installed |= vulkan::install_if_missing()?;
+        installed |= cpp::install_if_missing()?;
     }
     let seconds = start.elapsed().as_secs_f32();
     if installed {

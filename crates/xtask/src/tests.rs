@@ -1,8 +1,9 @@
 //! Every test of the project, in the order in which a failure tells most: the crates, the real model, the kernels in a
-//! browser, and the page from end to end.
+//! browser, the page from end to end, and what a stranger's bytes can do.
 
 use crate::bundle;
 use crate::command::command;
+use crate::fuzz;
 use crate::page;
 use crate::places::Places;
 use crate::setup::Browser;
@@ -30,6 +31,8 @@ enum Part {
     Browser,
     /// The page in a real browser.
     EndToEnd,
+    /// Everything that is read from outside, read from noise.
+    Fuzz,
 }
 
 pub fn run(places: &Places, options: &Options) -> ExitCode {
@@ -41,6 +44,7 @@ pub fn run(places: &Places, options: &Options) -> ExitCode {
                 Part::Model => real_model(places, &mut tally),
                 Part::Browser => browser(places, &mut tally),
                 Part::EndToEnd => end_to_end(places, &mut tally),
+                Part::Fuzz => fuzzing(places, &mut tally),
             };
             if let Err(error) = done {
                 tally.fail(&format!("{part:?}"), &format!("{error:#}"));
@@ -64,7 +68,7 @@ fn real_model(places: &Places, tally: &mut Tally) -> Result<()> {
     title("tests on the real model");
     let mut cargo = cargo_test(places)?;
     cargo.args(["--package", "tiller-tests", "--lib"]);
-    for target in test_targets(&places.root.join("tests/tests"))? {
+    for target in target_names(&places.root.join("tests/tests"))? {
         if target != END_TO_END {
             cargo.args(["--test", &target]);
         }
@@ -101,6 +105,11 @@ fn end_to_end(places: &Places, tally: &mut Tally) -> Result<()> {
     Ok(())
 }
 
+fn fuzzing(places: &Places, tally: &mut Tally) -> Result<()> {
+    title("everything that is read from outside, read from noise");
+    fuzz::fuzz_all(places, tally)
+}
+
 /// The test target that drives the page.
 const END_TO_END: &str = "e2e";
 
@@ -123,8 +132,8 @@ fn installed_browser() -> Result<Browser> {
     Browser::find().context("Chromium or its driver is missing; run `cargo xtask setup`")
 }
 
-/// The names of a package's integration tests, as cargo finds them: files, and folders with a `main.rs`.
-fn test_targets(folder: &Path) -> Result<Vec<String>> {
+/// The names of the programs in a folder such as `tests`, as cargo finds them: files, and folders with a `main.rs`.
+pub fn target_names(folder: &Path) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for child in fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
         let path = child?.path();

@@ -1,6 +1,6 @@
 //! Reading the header: bounded by the file's length at every step, whatever the file promises.
 
-use super::{Gguf, GgufError, MAX_HEADER_BYTES, Metadata, TensorInfo, Value};
+use super::{Gguf, GgufError, MAX_HEADER_BYTES, Metadata, TensorInfo, Value, shown};
 use crate::{ByteSource, Quant};
 use std::collections::{BTreeMap, btree_map::Entry};
 
@@ -100,7 +100,9 @@ impl Cursor<'_> {
             let value = self.value(kind, 0)?;
             match metadata.entry(key) {
                 Entry::Vacant(entry) => entry.insert(value),
-                Entry::Occupied(entry) => return Err(damaged(format!("the key \"{}\" appears twice", entry.key()))),
+                Entry::Occupied(entry) => {
+                    return Err(damaged(format!("the key \"{}\" appears twice", shown(entry.key()))));
+                }
             };
         }
         let metadata = Metadata(metadata);
@@ -124,7 +126,7 @@ impl Cursor<'_> {
         let name = self.name("tensor name")?;
         let count = self.u32()?;
         if count == 0 || count > MAX_DIMS {
-            return Err(damaged(format!("tensor \"{name}\" has {count} dimensions")));
+            return Err(damaged(format!("tensor \"{}\" has {count} dimensions", shown(&name))));
         }
         let dims = (0..count).map(|_| self.u64()).collect::<Result<Vec<u64>, Stop>>()?;
         Ok(Declared { name, dims, ggml_type: self.u32()?, offset: self.u64()? })
@@ -220,9 +222,9 @@ fn place(
 ) -> Result<BTreeMap<String, TensorInfo>, GgufError> {
     let mut tensors = BTreeMap::new();
     for Declared { name, ggml_type, dims, offset } in declared {
-        let damaged = |what: String| GgufError::Damaged { what: format!("tensor \"{name}\" {what}") };
+        let damaged = |what: String| GgufError::Damaged { what: format!("tensor \"{}\" {what}", shown(&name)) };
         let unsupported =
-            || GgufError::UnsupportedType { tensor: name.clone(), ggml_type: Quant::describe_ggml(ggml_type) };
+            || GgufError::UnsupportedType { tensor: shown(&name), ggml_type: Quant::describe_ggml(ggml_type) };
         let quant = Quant::from_ggml(ggml_type).ok_or_else(unsupported)?;
         if offset % alignment != 0 {
             return Err(damaged(format!("is not aligned to {alignment} bytes")));
@@ -240,7 +242,9 @@ fn place(
         match tensors.entry(name) {
             Entry::Vacant(entry) => entry.insert(TensorInfo { quant, shape, offset: data_start + offset, bytes }),
             Entry::Occupied(entry) => {
-                return Err(GgufError::Damaged { what: format!("the tensor \"{}\" appears twice", entry.key()) });
+                return Err(GgufError::Damaged {
+                    what: format!("the tensor \"{}\" appears twice", shown(entry.key())),
+                });
             }
         };
     }
@@ -250,7 +254,9 @@ fn place(
     for pair in by_place.windows(2) {
         let [(before, first), (after, second)] = [pair[0], pair[1]];
         if first.offset + first.bytes > second.offset {
-            return Err(GgufError::Damaged { what: format!("tensors \"{before}\" and \"{after}\" overlap") });
+            return Err(GgufError::Damaged {
+                what: format!("tensors \"{}\" and \"{}\" overlap", shown(before), shown(after)),
+            });
         }
     }
     Ok(tensors)

@@ -7,6 +7,9 @@ use tokenizers::models::bpe::{Merges, Vocab};
 /// The pieces of a SentencePiece vocabulary have at most a few dozen bytes; the cost of finding the merges that make a
 /// piece grows with the square of its length.
 const LONGEST_PIECE: usize = 256;
+/// Merges that a vocabulary implies. Gemma's 262,144 pieces imply half a million; a vocabulary of all parts of a long
+/// text would imply a hundred for each piece.
+const MOST_MERGES: usize = 1 << 21;
 
 /// The merges as a file lists them: `left right`, the most urgent first.
 pub(super) fn listed(ids: &Vocab, lines: &[&str]) -> Result<Merges, TokenizerError> {
@@ -41,6 +44,9 @@ pub(super) fn by_score(vocabulary: &Vocabulary, ids: &Vocab) -> Result<Merges, T
         for (at, _) in text.char_indices().skip(1) {
             let (left, right) = text.split_at(at);
             if let (Some(&left_id), Some(&right_id)) = (ids.get(left), ids.get(right)) {
+                if scored.len() == MOST_MERGES {
+                    return Err(damaged(format!("its tokens make one another in more than {MOST_MERGES} ways")));
+                }
                 scored.push((score, id, left_id, right_id));
             }
         }
