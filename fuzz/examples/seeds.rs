@@ -7,6 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use std::fs;
 use std::path::Path;
 use tiller_formats::{ControlVector, GgufWriter, Metadata, Numbering, Quant, Value};
+use tiller_fuzz::{SEPARATOR, tiny_repository};
 use tiller_model::TinyLlama;
 use tiller_recipe::{
     Condition, Direction, Edit, Operation, Pair, Part, Prompt, Recipe, Source, Test, Turn, VERSION, Vector, View,
@@ -33,6 +34,16 @@ fn write_all() {
     for (name, source) in CHAT_TEMPLATES {
         write("chat_template", name, source.as_bytes());
     }
+    let weights = tiny_repository::weights();
+    write("safetensors", "tiny_repository", &weights);
+    write("safetensors", "empty", &[&2u64.to_le_bytes(), b"{}".as_slice()].concat());
+    write("tokenizer_json", "byte_level", TOKENIZER_JSON.as_bytes());
+    // A SentencePiece tokenizer as the hub has them: made up for the tests of architectures.
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/architectures/gemma3/tokenizer.json");
+    write("tokenizer_json", "sentence_piece", &fs::read(golden).expect("a golden file"));
+    let settings = br#"{"bos_token": {"content": "<s>"}, "eos_token": "</s>", "chat_template": "{{ messages }}"}"#;
+    let files = [tiny_repository::CONFIG.as_bytes(), TOKENIZER_JSON.as_bytes(), settings, &weights];
+    write("repository", "tiny", &files.join(SEPARATOR));
     for (name, recipe) in recipes() {
         write("recipe", name, recipe.to_json().expect("valid").as_bytes());
         write("link", name, to_fragment(&recipe).expect("short").as_bytes());
@@ -117,6 +128,20 @@ const TOKENIZERS: [(&str, &str); 2] = [
         t\u{19}▁\nt\u{21}ab\nt\u{29}▁ab\nt\u{4}<turn>\nxab a<turn>é\nxb",
     ),
 ];
+
+const TOKENIZER_JSON: &str = r##"{"version": "1.0", "truncation": null, "padding": null, "added_tokens": [
+{"id": 0, "content": "<s>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true},
+{"id": 1, "content": "</s>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true}],
+"normalizer": {"type": "NFC"}, "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
+{"type": "Split", "pattern": {"Regex": "\\p{N}{1,3}| ?\\p{L}+"}, "behavior": "Isolated", "invert": false},
+{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false}]},
+"post_processor": {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}},
+{"Sequence": {"id": "A", "type_id": 0}}], "pair": [{"Sequence": {"id": "A", "type_id": 0}},
+{"Sequence": {"id": "B", "type_id": 0}}], "special_tokens": {"<s>": {"id": "<s>", "ids": [0], "tokens": ["<s>"]}}},
+"decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
+"model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
+"end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
+"vocab": {"<s>": 0, "</s>": 1, "a": 2, "b": 3, "ab": 4, "\u0120": 5, "e": 6, "2": 7}, "merges": [["a", "b"]]}}"##;
 
 const CHAT_TEMPLATES: [(&str, &str); 4] = [
     (

@@ -1,5 +1,7 @@
 //! Chat templates: from messages to the text that a chat model was trained on.
 
+mod slices;
+
 use minijinja::value::{Kwargs, Rest, StringInput};
 use minijinja::{Environment, ErrorKind, State, UndefinedBehavior, Value, context, filters};
 use minijinja_contrib::pycompat;
@@ -69,8 +71,9 @@ impl ChatTemplate {
         environment.add_filter("indent", indent);
         environment.add_filter("format", format);
         environment.add_function("raise_exception", raise_exception);
-        let malformed = |error: minijinja::Error| ChatTemplateError::Malformed(error.to_string());
-        environment.add_template_owned(NAME, source.to_string()).map_err(malformed)?;
+        let malformed = |error: minijinja::Error| ChatTemplateError::Malformed(cut(error.to_string()));
+        let source = slices::without_backward_slices(source).map_err(ChatTemplateError::Malformed)?;
+        environment.add_template_owned(NAME, source).map_err(malformed)?;
         Ok(ChatTemplate { environment })
     }
 
@@ -91,9 +94,14 @@ impl ChatTemplate {
             ErrorKind::InvalidOperation if error.detail().is_some_and(|detail| detail.starts_with(REFUSAL)) => {
                 ChatTemplateError::Refused(error.detail().unwrap_or_default()[REFUSAL.len()..].to_string())
             }
-            _ => ChatTemplateError::Failed(error.to_string()),
+            _ => ChatTemplateError::Failed(cut(error.to_string())),
         })
     }
+}
+
+/// A template's own text, which errors repeat, may be of any length.
+fn cut(message: String) -> String {
+    message.chars().take(300).collect()
 }
 
 /// Marks the errors that a template raises itself, to tell them from errors in the template.
@@ -105,12 +113,16 @@ fn raise_exception(message: String) -> Result<Value, minijinja::Error> {
     Err(minijinja::Error::new(ErrorKind::InvalidOperation, format!("{REFUSAL}{shown}")))
 }
 
-/// Python's methods.
+/// Python's methods, and what [`slices`] makes of `[::-1]`.
 fn method(state: &State, value: &Value, name: &str, arguments: &[Value]) -> Result<Value, minijinja::Error> {
     if name == "format" {
         check_fields(value)?;
     }
-    pycompat::unknown_method_callback(state, value, name, arguments)
+    match (name, value.as_str()) {
+        ("reversed", Some(text)) => Ok(text.chars().rev().collect::<String>().into()),
+        ("reversed", None) => Ok(value.try_iter()?.collect::<Vec<Value>>().into_iter().rev().collect()),
+        _ => pycompat::unknown_method_callback(state, value, name, arguments),
+    }
 }
 
 fn tojson(value: &Value, indent: Option<Value>, options: Kwargs) -> Result<Value, minijinja::Error> {
@@ -207,6 +219,14 @@ mod tests {
         }
         let source = "{{ 'a'|indent(2, true) }}{{ [1]|tojson(indent=4) }}{{ '%5d'|format(1) }}{{ '{:>3}'.format(1) }}";
         assert_eq!(render(source, &[]).unwrap(), "  a[\n    1\n]    1  1");
+    }
+
+    #[test]
+    fn what_is_empty_can_be_reversed() {
+        let source = "{% for m in messages[::-1] %}{{ m.content[::-1] }};{% endfor %}";
+        assert_eq!(render(source, &[]).unwrap(), "");
+        assert_eq!(render(source, &[Message::new("user", "é1"), Message::new("user", "")]).unwrap(), ";1é;");
+        assert!(matches!(render("{{ ''[3::-1] }}", &[]), Err(ChatTemplateError::Malformed(_))));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! A `tokenizer.json`, as the `tokenizers` crate writes and reads it.
 
+mod parts;
+
 use super::vocabulary::{Kind, Vocabulary};
 use super::{Flavour, Source, Tokenizer, TokenizerError, damaged};
 use serde::Deserialize;
@@ -7,8 +9,9 @@ use serde_json::Value;
 use std::cell::RefCell;
 use tokenizers::ModelWrapper;
 
-/// Ids in use are below 300,000; a few more leave room, and a file that names 4,294,967,295 takes none.
-const LARGEST_ID: u32 = 1 << 22;
+/// Ids that no token has, besides as many as there are tokens: vocabularies are listed from 0, and few ids are left out.
+/// A file of one token whose id is 4,294,967,295 takes no room.
+const MOST_GAPS: usize = 4096;
 
 /// Which tokens have a part to play, as the files beside `tokenizer.json` say.
 pub(crate) struct NamedTokens {
@@ -23,6 +26,10 @@ pub(crate) struct NamedTokens {
 struct Outline {
     model: ModelOutline,
     decoder: Option<Value>,
+    #[serde(default)]
+    normalizer: Value,
+    #[serde(default)]
+    post_processor: Value,
 }
 
 #[derive(Deserialize)]
@@ -46,6 +53,8 @@ impl Tokenizer {
         if outline.model.dropout.is_some_and(|dropout| dropout != 0.0) {
             return Err(unknown("option", "dropout"));
         }
+        parts::check_normalizer(&outline.normalizer).map_err(damaged)?;
+        parts::check_post_processor(&outline.post_processor).map_err(damaged)?;
         let decoder = outline.decoder.unwrap_or_default();
         let flavour = match () {
             () if is_made_of(&decoder, &["ByteLevel"]) => Flavour::ByteLevel,
@@ -67,6 +76,9 @@ impl Tokenizer {
 
         let vocabulary = vocabulary(&words, named)?;
         let frame = frame(&words)?;
+        if let Some(id) = frame.iter().find(|&&id| id >= vocabulary.len()) {
+            return Err(damaged(format!("it puts a token of the id {id} around a text, and there is none")));
+        }
         let begins_with_bos = vocabulary.bos.is_some_and(|bos| frame.first() == Some(&bos));
         let ends_with_eos = vocabulary.eos.is_some_and(|eos| frame.last() == Some(&eos));
         let source = Source::Json(RefCell::new(words));
@@ -91,7 +103,7 @@ fn vocabulary(words: &tokenizers::Tokenizer, named: &NamedTokens) -> Result<Voca
     let added = words.get_added_tokens_decoder();
     let ids = words.get_vocab(true);
     let largest = ids.values().chain(added.keys()).copied().max().ok_or_else(|| damaged("it has no tokens"))?;
-    if largest > LARGEST_ID {
+    if largest as usize > 2 * ids.len() + MOST_GAPS {
         return Err(damaged(format!("it has a token of the id {largest}")));
     }
     let mut texts = vec![String::new(); largest as usize + 1];
