@@ -6,6 +6,9 @@ use libfuzzer_sys::fuzz_target;
 use tiller_fuzz::{Bound, bounded, read, tokenizer_input};
 use tiller_model::{StreamDecoder, Tokenizer};
 
+// A token of one letter has four bytes of input, and six texts and map entries in memory; a vocabulary of every part of
+// a text implies a merge for each of a token's letters, two texts each. The patterns that split words are compiled for
+// every tokenizer.
 const BOUND: Bound = Bound { per_byte: 2048, fixed: 8 << 20 };
 
 fuzz_target!(|input: &[u8]| {
