@@ -93,6 +93,8 @@ impl Engine {
         let geometry = Geometry::new(&config, rotations(&config, checkpoint).await?);
         let state = GpuState::new(&gpu, &config, &geometry, kv_rows)?;
         let weights = Weights::load(&gpu, &config, checkpoint, controls, progress).await?;
+        // A browser tells only afterwards that there was no memory for them.
+        gpu.settled().await?;
         Ok(Engine { config, kv_rows, backend: Backend::Gpu { gpu, weights, state, plans: Vec::new() } })
     }
 
