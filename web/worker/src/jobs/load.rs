@@ -4,7 +4,7 @@ use super::session;
 use crate::desk::Bench;
 use crate::failure::{Stop, of_gpu};
 use crate::host::{self, Throttle};
-use crate::hub_folder::{HubFolder, is_of_folder, is_quantised};
+use crate::cached_folder::{CachedFolder, is_of_folder, is_quantised};
 use crate::live::Live;
 use std::cell::{Cell, RefCell};
 use tiller_engine::{Engine, EngineError};
@@ -68,7 +68,7 @@ async fn load(bench: &mut Bench, live: &Live, model: ModelRef) -> Result<ModelIn
     };
     let note;
     if is_of_folder(&model) {
-        let folder = HubFolder {
+        let folder = CachedFolder {
             cache: &bench.cache,
             hub: &bench.hub,
             cancel: &live.transfer,

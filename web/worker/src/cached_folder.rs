@@ -21,7 +21,7 @@ pub fn is_quantised(model: &ModelRef, bytes: Option<u64>) -> bool {
 }
 
 /// The files beside a model's weights in its repository.
-pub struct HubFolder<'a, P> {
+pub struct CachedFolder<'a, P> {
     pub cache: &'a Cache,
     pub hub: &'a Hub,
     pub cancel: &'a Cancel,
@@ -33,7 +33,7 @@ pub struct HubFolder<'a, P> {
     pub note: RefCell<Option<String>>,
 }
 
-impl<P: FnMut(Progress)> Folder for HubFolder<'_, P> {
+impl<P: FnMut(Progress)> Folder for CachedFolder<'_, P> {
     type File = BlobSource;
 
     async fn open(&self, name: &str) -> io::Result<Option<BlobSource>> {
