@@ -55,7 +55,7 @@ fn what_the_hub_refuses_is_told() {
     let folder = HubFolder::new(&hub, &store, &files, &cancel, |_, _| {});
     let refusal = |name: &str| pollster::block_on(folder.open(name)).unwrap_err().downcast::<HubError>().unwrap();
     assert!(matches!(refusal("../secret"), HubError::Reference(_)));
-    assert!(matches!(refusal("config.json"), HubError::NotFound { .. }));
+    assert!(matches!(refusal("config.json"), HubError::NoRepository { .. }));
     cancel.cancel();
     assert!(matches!(refusal("config.json"), HubError::Cancelled));
 }
