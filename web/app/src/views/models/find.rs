@@ -22,7 +22,10 @@ pub fn Find() -> impl IntoView {
                 wrong.set(None);
                 bench.look_up(repository);
             }
-            None => wrong.set(Some("Write a repository as owner/name, or paste its address.".into())),
+            None => {
+                bench.lookup.set(Lookup::None);
+                wrong.set(Some("Write a repository as owner/name, or paste its address.".into()));
+            }
         }
     };
     // What was loaded before is likely to be wanted again.

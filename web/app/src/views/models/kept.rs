@@ -11,7 +11,8 @@ pub fn Kept() -> impl IntoView {
     // Browsers pad and delay what they say of the use; the files themselves are known.
     let used = move || {
         let report = bench.cache.get()?;
-        Some((report.entries.iter().map(|entry| entry.bytes).sum::<u64>(), report.quota))
+        let stored = report.entries.iter().filter(|entry| entry.outlives_tab || !report.persistent);
+        Some((stored.map(|entry| entry.bytes).sum::<u64>(), report.quota.filter(|_| report.persistent)))
     };
     let use_text = move || {
         used().map(|(used, quota)| match quota {
@@ -26,7 +27,7 @@ pub fn Kept() -> impl IntoView {
         Some(100.0 * (used as f64 / quota.filter(|&quota| quota > 0)? as f64).min(1.0))
     };
     let fleeting = move || bench.cache.with(|report| report.as_ref().is_some_and(|report| !report.persistent));
-    let holds = move || bench.cache.with(|report| report.as_ref().is_some_and(|report| !report.entries.is_empty()));
+    let holds = move || used().is_some_and(|(used, _)| used > 0);
     view! {
         <section class="card" aria-label="Kept in this browser" data-testid="cache-list">
             <h2>"Kept in this browser"</h2>
