@@ -3,5 +3,6 @@
 pub mod bench;
 pub mod capture;
 pub mod generate;
+pub mod lens;
 pub mod run;
 pub mod vector;

@@ -17,7 +17,7 @@ mod transfer_meter;
 
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Parser, Subcommand};
-use commands::{bench, capture, generate, run, vector};
+use commands::{bench, capture, generate, lens, run, vector};
 use std::error::Error;
 use std::process::ExitCode;
 
@@ -35,6 +35,8 @@ enum Command {
     Generate(generate::Flags),
     /// Write a text's activations to a safetensors file.
     Capture(capture::Flags),
+    /// The next token as each layer would have it: the logit lens.
+    Lens(lens::Flags),
     /// Make steering vectors from contrasting pairs of texts.
     Vector(vector::Flags),
     /// Run a shared experiment, plain and steered side by side.
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
     let done = match tiller.command {
         Command::Generate(flags) => pollster::block_on(generate::run(flags)),
         Command::Capture(flags) => pollster::block_on(capture::run(flags)),
+        Command::Lens(flags) => pollster::block_on(lens::run(flags)),
         Command::Vector(flags) => pollster::block_on(vector::run(flags)),
         Command::Run(flags) => pollster::block_on(run::run(flags)),
         Command::Bench(flags) => pollster::block_on(bench::run(flags)),

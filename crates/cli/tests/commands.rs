@@ -357,3 +357,37 @@ fn refusals_say_what_to_do() {
     }
     assert!(!Path::new(vector).exists() && !Path::new(acts).exists(), "nothing is written on a refusal");
 }
+
+#[test]
+fn lens_shows_the_next_token_layer_by_layer() {
+    let found = json(&on_cpu("lens", &["--prompt", CAPITAL, "--watch", " Paris", "--top", "2", "--json"]));
+    assert_eq!(found["tokens"], Value::from(CAPITAL_TOKENS.to_vec()));
+    assert_eq!(found["texts"][4], " is");
+    let layers = found["layers"].as_array().unwrap();
+    assert_eq!(layers.len(), 31);
+    assert_eq!(
+        (&layers[0]["site"], &layers[30]["site"]),
+        (&"blocks.29.hook_resid_post".into(), &"blocks.0.hook_resid_pre".into())
+    );
+    let paris = |layer: usize| &layers[layer]["cells"][4]["watched"][0];
+    assert_eq!(paris(0)["rank"], 1);
+    assert!(paris(30)["rank"].as_u64().unwrap() > 1000, "{}", paris(30));
+    assert_eq!(layers[0]["cells"][3]["next"]["token"], CAPITAL_TOKENS[4]);
+    assert!(layers[0]["cells"][4]["next"].is_null());
+
+    let printed = on_cpu("lens", &["--prompt", CAPITAL, "--position", "4", "--top", "1"]);
+    assert!(printed.starts_with("after token 4, \" is\"\nafter block 29"), "{printed}");
+    assert_eq!(printed.lines().count(), 32);
+}
+
+#[test]
+fn lens_refuses_to_watch_what_is_not_one_token() {
+    let model = model();
+    let refused = |flags: &[&str]| {
+        let given = ["lens", "--model", text(&model), "--backend", "cpu", "--prompt", CAPITAL];
+        refusal(&[&given[..], flags].concat())
+    };
+    let message = refused(&["--watch", " Llanfairpwll"]);
+    assert!(message.contains("not one token") && message.contains("name one of these"), "{message}");
+    assert!(refused(&["--position", "5"]).contains("0 to 4"));
+}

@@ -39,16 +39,16 @@ pub struct Engine {
     config: ModelConfig,
     /// Tokens for which the KV cache has room, over all sequences of a job.
     kv_rows: u32,
-    backend: Backend,
+    pub(crate) backend: Backend,
 }
 
-enum Backend {
+pub(crate) enum Backend {
     Cpu { weights: Weights<Cpu>, state: Box<StepState> },
     Gpu { gpu: Gpu, weights: Weights<Gpu>, state: GpuState, plans: Vec<Recorded> },
 }
 
 /// A plan, and what it was recorded for.
-struct Recorded {
+pub(crate) struct Recorded {
     capacity: u32,
     shape: PassShape,
     plan: Rc<Plan>,

@@ -10,6 +10,7 @@ use crate::backend::{Device, Matrix, Norm, Pass, Vector};
 use crate::edit::Condition;
 use crate::pass_shape::{Head, PassShape, reads};
 use crate::weights::{Block, Weights};
+use tiller_kernels::TapRows;
 use tiller_model::ModelConfig;
 use tiller_sites::Site;
 
@@ -57,13 +58,7 @@ where
         Head::Picks | Head::Draw { .. } => pass.pick_rows(&x)?,
         Head::Rows => x,
     };
-    let unembedding = std::slice::from_ref(weights.unembedding.as_ref().unwrap_or(&weights.embedding));
-    let sites = [Site::FinalScale, Site::FinalNorm];
-    let mut logits = at.normed_linear(pass, sites, &x, &weights.final_norm, unembedding, None)?;
-    if let Some(cap) = config.logit_soft_cap {
-        logits = pass.soft_cap(logits, cap)?;
-    }
-    let mut logits = at.site(pass, Site::Logits, logits)?;
+    let mut logits = at.logits(pass, weights, &x)?;
     if let Head::Draw { alternatives } = shape.head {
         if shape.repetition_penalty != 1.0 {
             logits = pass.penalise(logits, shape.repetition_penalty)?;
@@ -71,6 +66,24 @@ where
         pass.draw(&logits, alternatives)?;
     }
     Ok(at.tapped)
+}
+
+/// The end of a pass alone: logits of the residual streams `[rows, d_model]` that the step's tokens name. Their tap is
+/// the only one.
+pub(crate) fn unembed<P: Pass>(
+    pass: &mut P,
+    config: &ModelConfig,
+    weights: &Weights<P::Device>,
+    residuals: &Matrix<P>,
+) -> Result<(), EngineError>
+where
+    P::Device: Device,
+{
+    let shape = PassShape::to_tap(vec![(Site::Logits, TapRows::All)], Vec::new(), 0);
+    let mut at = Sites { config, shape: &shape, tapped: Vec::new() };
+    let x = pass.embed(residuals, 1.0)?;
+    at.logits(pass, weights, &x)?;
+    Ok(())
 }
 
 /// The values that each head of block `n` mixes for each row: `[rows, heads * head_dim]`.
@@ -156,6 +169,22 @@ impl Sites<'_> {
             self.tapped.push(site);
         }
         Ok(x)
+    }
+
+    /// The logits of the residual stream after the last block.
+    fn logits<P: Pass>(
+        &mut self,
+        pass: &mut P,
+        weights: &Weights<P::Device>,
+        x: &P::Act,
+    ) -> Result<P::Act, EngineError> {
+        let unembedding = std::slice::from_ref(weights.unembedding.as_ref().unwrap_or(&weights.embedding));
+        let sites = [Site::FinalScale, Site::FinalNorm];
+        let mut logits = self.normed_linear(pass, sites, x, &weights.final_norm, unembedding, None)?;
+        if let Some(cap) = self.config.logit_soft_cap {
+            logits = pass.soft_cap(logits, cap)?;
+        }
+        self.site(pass, Site::Logits, logits)
     }
 
     /// `W norm(x) + bias`, the norm taken apart only where somebody looks at its scale or at what it divides.

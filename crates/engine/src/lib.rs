@@ -19,6 +19,7 @@ mod gpu;
 mod harvest;
 mod parallel;
 mod pass_shape;
+mod unembed;
 mod weights;
 
 pub use capture::RunCache;

@@ -12,6 +12,26 @@ pub enum PromptError {
     Template(#[from] ChatTemplateError),
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
+    #[error("{text:?} is not one token of this model but {}: name one of these", listed(.tokens))]
+    NotOneToken { text: String, tokens: Vec<String> },
+}
+
+fn listed(tokens: &[String]) -> String {
+    match tokens {
+        [] => "none at all".into(),
+        _ => tokens.iter().map(|token| format!("{token:?}")).collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// The one token that `text` is. Most words have a token of their own only with the space before them.
+pub(crate) fn one_token(text: &str, tokenizer: &Tokenizer) -> Result<u32, PromptError> {
+    match tokenizer.encode(text, false, true)?[..] {
+        [token] => Ok(token),
+        ref tokens => {
+            let tokens = tokens.iter().take(8).map(|&token| tokenizer.token_text(token)).collect();
+            Err(PromptError::NotOneToken { text: text.into(), tokens })
+        }
+    }
 }
 
 /// Raw text gets the special tokens that the model's own tokenizer adds, and none that its text may spell. A

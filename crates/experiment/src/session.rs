@@ -76,6 +76,11 @@ impl Session {
         prompt::tokens(prompt, &self.tokenizer, self.template.as_ref())
     }
 
+    /// The one token that `text` is; an error names those that it is made of.
+    pub fn one_token(&self, text: &str) -> Result<u32, PromptError> {
+        prompt::one_token(text, &self.tokenizer)
+    }
+
     /// A generation from `prompt` on one lane for each of `steered`: with all edits, or with none.
     pub fn generation(
         &self,

@@ -11,6 +11,8 @@ pub enum InterpError {
     NoPairs,
     #[error("no layers are named: name at least one")]
     NoLayers,
+    #[error("the text has {tokens} tokens, and none is at the positions asked for: name some of them")]
+    NoPositions { tokens: usize },
     #[error("{site} holds numbers that are not finite: load the model again, or use another file of it")]
     NotFinite { site: tiller_engine::Site },
     #[error(

@@ -3,11 +3,9 @@
 //! A vector that shifts the next token no more than a random one of its length has not been shown to hold anything; one
 //! that shifts it by making the model stammer shows in the perplexity.
 
-mod log_softmax;
-
 use crate::InterpError;
+use crate::log_softmax::LogSoftmax;
 use crate::steer::random_direction;
-use log_softmax::LogSoftmax;
 use serde::Serialize;
 use std::sync::Arc;
 use tiller_engine::{Controls, Edit, Engine, Harvest, Operation, Positions, Site, TapRows};

@@ -8,6 +8,8 @@
 
 mod error;
 pub mod evidence;
+pub mod lens;
+mod log_softmax;
 pub mod steer;
 
 pub use error::InterpError;

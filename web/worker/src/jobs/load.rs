@@ -1,10 +1,10 @@
 //! Fetching a model, or finding it in the cache, and loading it.
 
 use super::session;
+use crate::cached_folder::{CachedFolder, is_of_folder, is_quantised};
 use crate::desk::Bench;
 use crate::failure::{Stop, of_gpu};
 use crate::host::{self, Throttle};
-use crate::cached_folder::{CachedFolder, is_of_folder, is_quantised};
 use crate::live::Live;
 use std::cell::{Cell, RefCell};
 use tiller_engine::{Engine, EngineError};

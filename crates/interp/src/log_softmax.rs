@@ -25,6 +25,15 @@ impl LogSoftmax {
         f64::from(self.logits[token]) - self.max - self.log_sum
     }
 
+    pub fn logits(&self) -> &[f32] {
+        &self.logits
+    }
+
+    /// `-sum p ln p`, in nats.
+    pub fn entropy(&self) -> f64 {
+        self.log_probs().map(|log_prob| -log_prob.exp() * log_prob).sum()
+    }
+
     pub fn log_probs(&self) -> impl Iterator<Item = f64> {
         self.logits.iter().map(|&logit| f64::from(logit) - self.max - self.log_sum)
     }
@@ -41,6 +50,12 @@ mod tests {
             let sum: f64 = LogSoftmax::of(&logits).unwrap().log_probs().map(f64::exp).sum();
             assert!((sum - 1.0).abs() < 1e-9, "{sum} at {shift}");
         }
+    }
+
+    #[test]
+    fn entropy_is_that_of_equal_choices() {
+        let found = LogSoftmax::of(&[5.0, 5.0, -1e9, 5.0, 5.0]).unwrap().entropy();
+        assert!((found - 4f64.ln()).abs() < 1e-12, "{found}");
     }
 
     #[test]

@@ -1,0 +1,7 @@
+//! Lenses: what the residual stream would say, if the model ended there.
+
+mod logit_lens;
+mod rank;
+
+pub use logit_lens::{LensCell, LensLayer, LensReading, logit_lens};
+pub use rank::{RankedToken, TokenProbability};
