@@ -10,7 +10,7 @@ use tiller_formats::{ControlVector, GgufWriter, Metadata, Numbering, Quant, Valu
 use tiller_fuzz::{SEPARATOR, tiny_repository};
 use tiller_model::TinyLlama;
 use tiller_recipe::{
-    Condition, Direction, Edit, Operation, Pair, Part, Prompt, Recipe, Source, Test, Turn, VERSION, Vector, View,
+    Condition, Direction, Edit, Lens, Operation, Pair, Part, Prompt, Recipe, Source, Test, Turn, VERSION, Vector, View,
     to_fragment,
 };
 use tiller_sites::{ModelRef, Positions, Sampling, Site};
@@ -194,6 +194,7 @@ fn recipes() -> Vec<(&'static str, Recipe)> {
         pairs: vec![Pair { positive: "A bright morning".into(), negative: "An empty house".into() }],
         vectors: vec![vector],
         edits: vec![Edit::add(Source::Vector(0), Site::ResidPost(1), 1.5)],
+        lens: Lens::default(),
         backend: Some("gpu".into()),
     };
     let bare = Recipe {

@@ -13,4 +13,7 @@ mod schema;
 pub use direction::Direction;
 pub use edit::{Condition, Edit, Operation, Part, Source, Test};
 pub use link::{LINK_LIMIT, from_fragment, to_fragment};
-pub use schema::{Pair, Prompt, Recipe, RecipeError, Turn, VERSION, Vector, View};
+pub use schema::{Lens, Pair, Prompt, Recipe, RecipeError, Turn, VERSION, Vector, View};
+
+/// The most tokens that a lens may follow.
+pub const FOLLOWED_LIMIT: usize = schema::limits::FOLLOWED;

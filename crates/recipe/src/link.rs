@@ -61,7 +61,7 @@ fn versioned(part: &str) -> Option<(u32, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Direction, Edit, Pair, Prompt, Source, Turn, Vector, View};
+    use crate::{Direction, Edit, Lens, Pair, Prompt, Source, Turn, Vector, View};
     use tiller_sites::{ModelRef, Sampling, Site};
 
     /// A linear congruential generator (Knuth's MMIX constants): the tests need the same "random" links every time.
@@ -108,6 +108,7 @@ mod tests {
                 typical_norm: 61.5,
             }],
             edits: vec![Edit::add(Source::Vector(0), Site::ResidPost(15), 1.6)],
+            lens: Lens::default(),
             backend: Some("gpu".into()),
         }
     }

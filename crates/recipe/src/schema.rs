@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use tiller_sites::{ModelRef, Sampling};
 
 /// The version that this program writes, and the newest that it reads.
-/// 2 added operations, parts and conditions to edits, and the repetition penalty.
+/// 2 added operations, parts and conditions to edits, the repetition penalty, and the lens.
 pub const VERSION: u32 = 2;
 
 /// An experiment, whole.
@@ -28,9 +28,15 @@ pub struct Recipe {
     /// In the order in which they act.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub edits: Vec<Edit>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub lens: Lens,
     /// The backend the tokens were written on ("gpu" or "cpu"); another may round differently.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backend: Option<String>,
+}
+
+fn is_default(lens: &Lens) -> bool {
+    *lens == Lens::default()
 }
 
 /// The view that a link opens.
@@ -39,7 +45,19 @@ pub struct Recipe {
 pub enum View {
     #[default]
     Steer,
+    Lens,
     Models,
+}
+
+/// What the lens is asked beside the prompt.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lens {
+    /// The tokens that are followed through the layers, each as it is spelt.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub follow: Vec<String>,
+    /// Whether the edits act on what it reads.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub edited: bool,
 }
 
 /// What the model is given to go on from.
@@ -106,6 +124,7 @@ pub(crate) mod limits {
     pub const TURNS: usize = 64;
     pub const VECTORS: usize = 16;
     pub const EDITS: usize = 16;
+    pub const FOLLOWED: usize = 6;
     pub const LISTED_POSITIONS: usize = 256;
     pub const UNITS: usize = 4096;
     pub const TEXT_CHARS: usize = 20_000;
@@ -169,6 +188,10 @@ impl Recipe {
         self.vectors.iter().try_for_each(Vector::check)?;
         at_most("edits", self.edits.len(), limits::EDITS)?;
         self.edits.iter().try_for_each(|edit| edit.check(self.vectors.len()))?;
+        at_most("tokens that the lens follows", self.lens.follow.len(), limits::FOLLOWED)?;
+        for token in &self.lens.follow {
+            at_most("spelling of a token that the lens follows", token.chars().count(), limits::NAME_CHARS)?;
+        }
         at_most("name of the backend", self.backend.iter().map(String::len).sum(), limits::NAME_CHARS)
     }
 }

@@ -24,6 +24,7 @@ mod fallback;
 mod hub_troubles;
 mod kept_files;
 mod keyboard;
+mod lens;
 mod links;
 mod looks;
 mod steering;

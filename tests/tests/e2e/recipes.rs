@@ -1,9 +1,11 @@
 //! Links that scenarios open, made by the same crate that the page makes them with.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use std::path::PathBuf;
 use tiller_engine::{Sampling, Site};
-use tiller_recipe::{Direction, Edit, Pair, Prompt, Recipe, Source, VERSION, Vector, View, to_fragment};
+use tiller_recipe::{
+    Direction, Edit, Lens, Pair, Prompt, Recipe, Source, VERSION, Vector, View, from_fragment, to_fragment,
+};
 use tiller_sites::{ModelRef, catalogue};
 
 /// The model that the page offers first.
@@ -28,6 +30,7 @@ pub fn plain(model: ModelRef) -> Recipe {
         pairs: Vec::new(),
         vectors: Vec::new(),
         edits: Vec::new(),
+        lens: Lens::default(),
         backend: None,
     }
 }
@@ -54,4 +57,10 @@ pub fn steered(model: ModelRef, width: usize) -> Result<Recipe> {
 /// The fragment that opens a recipe, with its `#`.
 pub fn link(recipe: &Recipe) -> Result<String> {
     Ok(to_fragment(recipe)?)
+}
+
+/// The recipe in an address.
+pub fn of_link(address: &str) -> Result<Recipe> {
+    let fragment = address.find('#').map(|at| &address[at..]).context("the address has a fragment")?;
+    from_fragment(fragment)?.context("the fragment is a recipe")
 }

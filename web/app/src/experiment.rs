@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use tiller_protocol::{Directions, Lane, LayerDirection, RunSpec};
-use tiller_recipe::{Edit, Pair, Prompt, Recipe, Source, Turn, VERSION, Vector, View};
+use tiller_recipe::{Edit, Lens, Pair, Prompt, Recipe, Source, Turn, VERSION, Vector, View};
 use tiller_sites::{ModelRef, Positions, Sampling, Site, catalogue};
 
 /// Everything that the user sets. What the model answers is not part of it.
@@ -23,6 +23,7 @@ pub struct Experiment {
     pub control: Option<u32>,
     /// Edits that came with a link and that this view only shows.
     pub further: Vec<FurtherEdit>,
+    pub lens: Lens,
 }
 
 /// The prompt, in the parts that are edited apart.
@@ -108,6 +109,7 @@ impl Experiment {
             positions: Positions::All,
             control: None,
             further: Vec::new(),
+            lens: Lens::default(),
         }
     }
 
@@ -154,6 +156,16 @@ impl Experiment {
         }
     }
 
+    /// The prompt and the edits that the lens reads.
+    pub fn read(&self) -> RunSpec {
+        let mut run = self.run(Vec::new());
+        if !self.lens.edited {
+            run.vectors.clear();
+            run.edits.clear();
+        }
+        run
+    }
+
     pub fn to_recipe(&self, view: View, backend: Option<String>) -> Recipe {
         let (vectors, edits) = self.vectors_and_edits();
         Recipe {
@@ -166,6 +178,7 @@ impl Experiment {
             pairs: self.pairs.clone(),
             vectors,
             edits,
+            lens: self.lens.clone(),
             backend,
         }
     }
@@ -205,6 +218,7 @@ impl Experiment {
             }),
             positions: main.map(|edit| edit.positions).unwrap_or_default(),
             further,
+            lens: recipe.lens,
         }
     }
 
@@ -283,7 +297,8 @@ mod tests {
             Directions { method: "mean-diff".into(), layers: vec![at(3), at(4)], suggested: Some(3), pairs: 10 };
         let start = Experiment::starting();
         let vector = ChosenVector { directions: Arc::new(directions), layer: 4, pairs: start.pairs.clone() };
-        Experiment { vector: Some(vector), strength: -1.25, control: Some(9), ..start }
+        let lens = Lens { follow: vec![" Paris".into()], edited: true };
+        Experiment { vector: Some(vector), strength: -1.25, control: Some(9), lens, ..start }
     }
 
     #[test]
@@ -299,6 +314,7 @@ mod tests {
         assert_eq!(opened.run(lanes.clone()), sent.run(lanes));
         assert_eq!(opened.pairs, sent.pairs);
         assert_eq!(opened.name, sent.name);
+        assert_eq!((opened.read(), &opened.lens), (sent.read(), &sent.lens));
         assert!(!opened.vector_is_stale());
     }
 

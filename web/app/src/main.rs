@@ -7,6 +7,7 @@ mod comparison;
 mod experiment;
 mod figures;
 mod history;
+mod lens;
 mod pasted_pairs;
 mod starting_sets;
 mod typed_repository;

@@ -3,7 +3,7 @@
 use crate::experiment::model_name;
 use crate::notices::{Consent, Notices};
 use crate::settings::{self, Theme};
-use crate::views::{models::Models, progress, steer::Steer};
+use crate::views::{lens::Lens, models::Models, progress, steer::Steer};
 use crate::workbench::{ModelState, Workbench};
 use crate::{address, figures};
 use leptos::ev;
@@ -44,6 +44,7 @@ pub fn Shell() -> impl IntoView {
         <main>
             {move || match bench.view.get() {
                 View::Steer => view! { <Steer/> }.into_any(),
+                View::Lens => view! { <Lens/> }.into_any(),
                 View::Models => view! { <Models/> }.into_any(),
             }}
         </main>
@@ -71,10 +72,16 @@ fn on_key(bench: Workbench, key: &web_sys::KeyboardEvent) {
     match key.key().as_str() {
         "Enter" if command => {
             key.prevent_default();
+            if bench.view.get_untracked() == View::Lens {
+                return bench.read_lens();
+            }
             bench.view.set(View::Steer);
             bench.write();
         }
-        "Escape" => bench.stop(),
+        "Escape" => {
+            bench.stop();
+            bench.stop_lens();
+        }
         "z" if command && !types_text => {
             key.prevent_default();
             bench.undo();
@@ -101,7 +108,7 @@ fn Header(manual_link: RwSignal<bool>) -> impl IntoView {
         view! {
             <button class="tab" data-testid=id
                 aria-current=move || (bench.view.get() == view).then_some("page")
-                on:click=move |_| bench.view.set(view)>{name}</button>
+                on:click=move |_| bench.show(view)>{name}</button>
         }
     };
     let change_theme = move |_| {
@@ -113,6 +120,7 @@ fn Header(manual_link: RwSignal<bool>) -> impl IntoView {
             <div class="mark">"Till"<span>"er"</span></div>
             <nav aria-label="Views">
                 {tab(View::Steer, "Steer", "nav-steer")}
+                {tab(View::Lens, "Lens", "nav-lens")}
                 {tab(View::Models, "Models", "nav-models")}
             </nav>
             <ModelStatus/>

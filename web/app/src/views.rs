@@ -1,5 +1,8 @@
 //! The views, and what several of them show.
 
+pub mod lens;
 pub mod models;
 pub mod progress;
+pub mod prompt;
+pub mod save;
 pub mod steer;

@@ -1,6 +1,7 @@
 //! The page's state: the experiment, what the worker says, and what the user can do.
 
 mod answers;
+mod lens;
 mod models;
 mod runs;
 mod worker;
@@ -16,6 +17,7 @@ use tiller_protocol::{
 use tiller_recipe::{Pair, RecipeError, View};
 use tiller_sites::ModelRef;
 
+pub use lens::LensReading;
 pub use models::Lookup;
 pub use runs::{Run, RunState};
 
@@ -36,6 +38,7 @@ pub struct Workbench {
     pub speed: RwSignal<Option<f64>>,
     pub building: RwSignal<Option<Building>>,
     pub evidence: RwSignal<EvidenceState>,
+    pub lens: RwSignal<LensReading>,
     pub cache: RwSignal<Option<CacheReport>>,
     /// Whether the browser leaves the page's files alone when its disk fills up; `None` where it does not say.
     pub files_kept: RwSignal<Option<bool>>,
@@ -56,6 +59,7 @@ pub struct Workbench {
     next_notice: StoredValue<u32>,
     /// Counts the pauses after a change; the last one acts.
     pauses: StoredValue<u32>,
+    lens_pauses: StoredValue<u32>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -120,6 +124,7 @@ impl Workbench {
             speed: RwSignal::new(None),
             building: RwSignal::new(None),
             evidence: RwSignal::new(EvidenceState::None),
+            lens: RwSignal::new(LensReading::default()),
             cache: RwSignal::new(None),
             files_kept: RwSignal::new(None),
             lookup: RwSignal::new(Lookup::None),
@@ -128,11 +133,12 @@ impl Workbench {
             notices: RwSignal::new(Vec::new()),
             toast: RwSignal::new(None),
             looked_at: RwSignal::new(None),
-            queued: RwSignal::new(linked),
+            queued: RwSignal::new(linked && view != View::Lens),
             importing: StoredValue::new(None),
             next_job: StoredValue::new(1),
             next_notice: StoredValue::new(1),
             pauses: StoredValue::new(0),
+            lens_pauses: StoredValue::new(0),
         };
         if let Some(error) = error {
             bench.refuse_link(&error);
@@ -212,7 +218,7 @@ impl Workbench {
                 let other_model = opened.model != self.experiment.get_untracked().model;
                 self.record(self.experiment.get_untracked(), "link");
                 self.replace(opened);
-                self.queued.set(true);
+                self.queued.set(self.view.get_untracked() != View::Lens);
                 if other_model { self.load_model() } else { self.build_and_write() }
             }
             Err(error) => self.refuse_link(&error),
@@ -279,8 +285,19 @@ impl Workbench {
         bridge::send(&Request::BuildVector { job, pairs });
     }
 
-    /// Builds a vector where there is none, and then writes what was asked for.
+    /// Goes to another view. What it needs and nobody else did is made now.
+    pub fn show(self, view: View) {
+        self.view.set(view);
+        if view == View::Steer {
+            self.build_and_write();
+        }
+    }
+
+    /// Builds a vector where there is none, and then writes what was asked for. The lens needs neither.
     fn build_and_write(self) {
+        if self.view.get_untracked() == View::Lens {
+            return;
+        }
         if self.experiment.with_untracked(|experiment| experiment.vector.is_none()) {
             self.build_vector();
         }

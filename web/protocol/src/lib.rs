@@ -8,9 +8,11 @@ use tiller_recipe::{Direction, Edit, Pair, Prompt, Vector};
 pub use tiller_sites::{AccessToken, ModelRef, Positions, Sampling, Site};
 
 mod failure;
+mod lens;
 mod repository;
 
 pub use failure::{Failure, Remedy};
+pub use lens::{Followed, LensCell, LensLayer, LensText, Ranked};
 pub use repository::{Choice, Fit, RepositoryListing, What};
 
 /// Names one piece of work, chosen by the page; every event about that work carries it.
@@ -50,6 +52,9 @@ pub enum Request {
     SetStrength { job: JobId, edit: usize, strength: f32 },
     /// What the edits do and what they cost, with random controls. Progress, then [`Event::Evidence`].
     Measure { job: JobId, run: RunSpec },
+    /// What each layer would say next, at every token of the run's prompt. [`Event::LensText`], an [`Event::LensLayer`]
+    /// for each place in the model from the last to the first, then [`Event::LensRead`].
+    ReadLens { job: JobId, run: RunSpec, follow: Vec<String> },
     /// Stops any job; it ends with [`Event::Cancelled`] (or `Written` for a run, with what was written so far).
     Cancel { job: JobId },
     /// Ask for [`Event::Cache`].
@@ -141,6 +146,17 @@ pub enum Event {
     Evidence {
         job: JobId,
         evidence: Evidence,
+    },
+    LensText {
+        job: JobId,
+        text: LensText,
+    },
+    LensLayer {
+        job: JobId,
+        layer: LensLayer,
+    },
+    LensRead {
+        job: JobId,
     },
     Cache(CacheReport),
     /// A file for the user to save.

@@ -54,6 +54,8 @@ struct Said {
 enum Kind {
     /// Writing and measuring: what the user sees, and what the next action outdates.
     Showing,
+    /// What another view shows. It may take long, and gives way to writing.
+    Reading,
     Loading,
     Other,
 }
@@ -61,6 +63,7 @@ enum Kind {
 fn kind(request: &Request) -> Kind {
     match request {
         Request::Write { .. } | Request::Measure { .. } => Kind::Showing,
+        Request::ReadLens { .. } => Kind::Reading,
         Request::Load { .. } | Request::Start { .. } => Kind::Loading,
         _ => Kind::Other,
     }
@@ -75,6 +78,7 @@ fn job_of(request: &Request) -> Option<JobId> {
         | Request::SetStrength { job, .. }
         | Request::Measure { job, .. }
         | Request::Cancel { job }
+        | Request::ReadLens { job, .. }
         | Request::ExportVector { job, .. }
         | Request::ImportVector { job, .. } => Some(job),
         Request::Start { .. } | Request::SetToken { .. } | Request::ListCache | Request::Delete { .. } => None,
@@ -102,7 +106,9 @@ impl Incoming {
         if let Some((live, running)) = &*self.running.borrow() {
             let outdated = match kind(&request) {
                 Kind::Loading => true,
-                Kind::Showing => *running == Kind::Showing,
+                Kind::Showing if matches!(request, Request::Measure { .. }) => *running == Kind::Showing,
+                Kind::Showing => matches!(running, Kind::Showing | Kind::Reading),
+                Kind::Reading => *running == Kind::Reading,
                 Kind::Other => matches!(request, Request::BuildVector { .. }) && *running == Kind::Showing,
             };
             if outdated {

@@ -1,6 +1,7 @@
 //! The jobs, one file each. Every job ends with exactly one event that says how.
 
 mod files;
+mod lens;
 mod load;
 mod measure;
 mod vector;
@@ -40,6 +41,7 @@ async fn perform(request: Request, bench: &mut Bench, live: &Live) -> Result<Eve
         Request::BuildVector { pairs, .. } => vector::build(bench, live, &pairs).await,
         Request::Write { run, .. } => write::run(bench, live, run).await,
         Request::Measure { run, .. } => measure::run(bench, live, run).await,
+        Request::ReadLens { run, follow, .. } => lens::read(bench, live, run, &follow).await,
         Request::ExportVector { name, layers, .. } => files::export(bench, live, &name, &layers),
         Request::ImportVector { bytes, .. } => files::import(bench, live, bytes).await,
         Request::ListCache => bench.cache.report().await.map(Event::Cache),
@@ -54,7 +56,10 @@ async fn perform(request: Request, bench: &mut Bench, live: &Live) -> Result<Eve
 
 /// Whether the job computes with the model that is loaded.
 fn needs_session(request: &Request) -> bool {
-    matches!(request, Request::BuildVector { .. } | Request::Write { .. } | Request::Measure { .. })
+    matches!(
+        request,
+        Request::BuildVector { .. } | Request::Write { .. } | Request::Measure { .. } | Request::ReadLens { .. }
+    )
 }
 
 /// Why the loaded model's device was lost, if it was.

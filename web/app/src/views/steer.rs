@@ -3,11 +3,12 @@
 mod evidence;
 mod layers;
 mod pairs;
-mod prompt;
 mod sampling;
 mod strength;
 mod texts;
+mod write_buttons;
 
+use crate::views::prompt::PromptBox;
 use leptos::prelude::*;
 
 #[component]
@@ -21,7 +22,7 @@ pub fn Steer() -> impl IntoView {
                 <sampling::SamplingControls/>
             </aside>
             <section class="said" aria-label="What the model says">
-                <prompt::PromptBox/>
+                <PromptBox><write_buttons::WriteButtons/></PromptBox>
                 <texts::Texts/>
                 <evidence::EvidenceRow/>
             </section>

@@ -52,12 +52,12 @@ impl Workbench {
                     self.evidence.set(EvidenceState::Measured(evidence));
                 }
             }
+            Event::LensText { job, text } => self.on_lens_text(job, text),
+            Event::LensLayer { job, layer } => self.on_lens_layer(job, layer),
+            Event::LensRead { job } => self.on_lens_read(job),
             Event::Cache(report) => self.cache.set(Some(report)),
             Event::File { name, bytes, .. } => {
-                if save_file(&name, &bytes).is_err() {
-                    let remedy = "The browser refused to save it; allow downloads for this page, then try again.";
-                    self.notice(Failure::new("The file could not be saved", remedy, false));
-                }
+                self.save(&name, &bytes);
             }
             Event::Cancelled { job } => self.on_end(job, None),
             Event::Failed { job: Some(job), failure } if self.on_lookup_end(job, Some(&failure)) => {}
@@ -65,6 +65,14 @@ impl Workbench {
                 self.on_end(job.unwrap_or_default(), Some(&failure));
                 self.notice(failure);
             }
+        }
+    }
+
+    /// Has the browser save a file.
+    pub fn save(self, name: &str, bytes: &[u8]) {
+        if save_file(name, bytes).is_err() {
+            let remedy = "The browser refused to save it; allow downloads for this page, then try again.";
+            self.notice(Failure::new("The file could not be saved", remedy, false));
         }
     }
 
@@ -87,6 +95,7 @@ impl Workbench {
                 }
             });
         }
+        self.on_lens_progress(job, &progress);
         if self.measures(job) {
             self.evidence.set(EvidenceState::Measuring { job, progress: Some(progress) });
         }
@@ -168,6 +177,7 @@ impl Workbench {
     /// A job ended without a result.
     fn on_end(self, job: JobId, failure: Option<&Failure>) {
         self.on_lookup_end(job, failure);
+        self.on_lens_end(job);
         if matches!(self.model.get_untracked(), ModelState::Loading { job: current, .. } if current == job) {
             self.model.set(match failure {
                 Some(failure) => ModelState::Failed(failure.clone()),

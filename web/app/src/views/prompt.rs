@@ -1,10 +1,13 @@
-//! The prompt, and the buttons that write.
+//! The prompt, which all views share.
 
 use crate::workbench::{ModelState, Workbench};
 use leptos::prelude::*;
 
 #[component]
-pub fn PromptBox() -> impl IntoView {
+pub fn PromptBox(
+    /// The buttons beside it.
+    children: Children,
+) -> impl IntoView {
     let bench = expect_context::<Workbench>();
     let chat = move || bench.experiment.with(|experiment| experiment.prompt.chat);
     let has_template = move || match bench.model.get() {
@@ -15,11 +18,6 @@ pub fn PromptBox() -> impl IntoView {
     let earlier = move || bench.experiment.with(|experiment| experiment.prompt.earlier.clone());
     let system =
         move || bench.experiment.with(|experiment| experiment.prompt.system.chars().take(60).collect::<String>());
-    let greedy = move || bench.experiment.with(|experiment| experiment.sampling.temperature == 0.0);
-    let again = move |_| {
-        bench.change("seed", |experiment| experiment.sampling.seed = (js_sys::Math::random() * 1e6) as u32);
-        bench.write();
-    };
     view! {
         <div class="promptbox">
             <div class="row between">
@@ -59,14 +57,7 @@ pub fn PromptBox() -> impl IntoView {
                         bench.change("prompt", |experiment| experiment.prompt.text = text);
                     }></textarea>
                 <div class="buttons">
-                    <Show when=move || bench.writing() fallback=move || view! {
-                        <button class="btn go" data-testid="write" title="Ctrl+Enter"
-                            on:click=move |_| bench.write()>"Write"</button>
-                    }>
-                        <button class="btn go" data-testid="stop" title="Esc" on:click=move |_| bench.stop()>"Stop"</button>
-                    </Show>
-                    <button class="btn" prop:disabled=greedy on:click=again
-                        title="Write again with another seed: other chance, same experiment. Greedy writing knows no chance.">"Again"</button>
+                    {children()}
                 </div>
             </div>
         </div>

@@ -1,0 +1,135 @@
+//! The grid: a row for each place in the model, a column for each token.
+
+use super::{Looking, Place};
+use crate::lens::{Findings, Of, place, visible};
+use leptos::prelude::*;
+use tiller_protocol::{LensCell, LensLayer};
+use wasm_bindgen::JsCast;
+use web_sys::{Element, EventTarget, HtmlElement, KeyboardEvent};
+
+#[component]
+pub fn Grid() -> impl IntoView {
+    let looking = expect_context::<Looking>();
+    let text = Memo::new(move |_| looking.found.with(|found| found.text.clone()));
+    let rows = move || looking.found.with(|found| found.layers.clone().into_iter().enumerate().collect::<Vec<_>>());
+    let look = move |target: Option<EventTarget>| {
+        if let Some(place) = target.and_then(place_of) {
+            looking.chosen.set(Some(place));
+        }
+    };
+    view! {
+        <div class="grid-scroll">
+            <table class="grid" role="grid" aria-label="The most probable next token, by layer and token"
+                data-testid="lens-grid" data-colour=move || looking.colour.get().name()
+                on:mouseover=move |event| look(event.target()) on:focusin=move |event| look(event.target())
+                on:click=move |event| look(event.target()) on:keydown=walk>
+                <thead>
+                    <tr>
+                        <th class="corner" scope="col"><ColourChoice/></th>
+                        {move || {
+                            let text = text.get();
+                            text.tokens.into_iter().skip(text.first as usize).enumerate().map(|(column, token)| view! {
+                                <th scope="col" title=format!("token {}", text.first as usize + column)
+                                    class:chosen=move || looking.place().is_some_and(|at| at.column == column)>{visible(&token.text)}</th>
+                            }).collect_view()
+                        }}
+                    </tr>
+                </thead>
+                <tbody>
+                    // Reading again draws the layers anew, since their tokens may be others.
+                    <For each=rows key=|(row, layer)| (*row, fingerprint(layer)) let:item>
+                        <Row row=item.0 layer=item.1/>
+                    </For>
+                </tbody>
+            </table>
+        </div>
+    }
+}
+
+/// Tells layers of different readings apart.
+fn fingerprint(layer: &LensLayer) -> (Option<u32>, u32, usize, Option<u32>) {
+    let cell = layer.cells.last();
+    let entropy = cell.map_or(0, |cell| cell.entropy.to_bits());
+    (layer.block, entropy, layer.cells.len(), cell.and_then(|cell| cell.followed.last()?.as_ref().map(|r| r.rank)))
+}
+
+#[component]
+fn Row(row: usize, layer: LensLayer) -> impl IntoView {
+    let name = place(&layer);
+    view! {
+        <tr>
+            <th scope="row">{name}</th>
+            {layer.cells.iter().enumerate().map(|(column, cell)| view! {
+                <td data-row=row data-column=column tabindex=if row == 0 && column == 0 { "0" } else { "-1" }
+                    style=shares(cell)>{cell.top.first().map(|guess| visible(&guess.text))}</td>
+            }).collect_view()}
+        </tr>
+    }
+}
+
+/// The probabilities that may give a cell its colour; the style sheet takes the one that is asked for.
+fn shares(cell: &LensCell) -> String {
+    let followed = (0..cell.followed.len()).map(Of::Followed);
+    let share = |of: Of| {
+        let log_prob = of.log_prob(cell)?;
+        Some(format!("--{}:{:.3}", of.name(), f64::from(log_prob).exp()))
+    };
+    [Of::Own, Of::Output, Of::Next].into_iter().chain(followed).filter_map(share).collect::<Vec<_>>().join(";")
+}
+
+/// Which token's probability is the colour.
+#[component]
+fn ColourChoice() -> impl IntoView {
+    let looking = expect_context::<Looking>();
+    let choices = Memo::new(move |_| {
+        let of_found = looking.found.with(Findings::choices);
+        [(Of::Own, "its own guess".to_string())].into_iter().chain(of_found).collect::<Vec<_>>()
+    });
+    let choose = move |input: web_sys::Event| {
+        let name = event_target_value(&input);
+        let chosen = choices.with_untracked(|choices| choices.iter().map(|(of, _)| *of).find(|of| of.name() == name));
+        looking.colour.set(chosen.unwrap_or(Of::Own));
+    };
+    view! {
+        <label class="small" title="The more probable this token is at a place, the deeper the colour there">"Colour: "
+            <select class="field small" data-testid="lens-colour" on:change=choose>
+                {move || choices.get().into_iter().map(|(of, name)| view! {
+                    <option value=of.name() selected=move || looking.colour.get() == of>{name}</option>
+                }).collect_view()}
+            </select>
+        </label>
+    }
+}
+
+fn place_of(target: EventTarget) -> Option<Place> {
+    let cell = target.dyn_into::<Element>().ok()?.closest("td").ok()??;
+    let number = |name: &str| cell.get_attribute(name)?.parse().ok();
+    Some(Place { row: number("data-row")?, column: number("data-column")? })
+}
+
+/// Arrow keys walk from cell to cell.
+fn walk(key: KeyboardEvent) {
+    let Some(target) = key.target() else { return };
+    let Some(Place { row, column }) = place_of(target.clone()) else { return };
+    let table = target.dyn_into::<Element>().ok().and_then(|cell| cell.closest("table").ok()?);
+    let Some(table) = table else { return };
+    let far = |name: &str| {
+        let last = table.query_selector_all(&format!("td[{name}]")).ok()?;
+        last.item(last.length().checked_sub(1)?)?.dyn_into::<Element>().ok()?.get_attribute(name)?.parse().ok()
+    };
+    let last_column: usize = far("data-column").unwrap_or(column);
+    let (row, column) = match key.key().as_str() {
+        "ArrowUp" => (row.saturating_sub(1), column),
+        "ArrowDown" => (row + 1, column),
+        "ArrowLeft" => (row, column.saturating_sub(1)),
+        "ArrowRight" => (row, column + 1),
+        "Home" => (row, 0),
+        "End" => (row, last_column),
+        _ => return,
+    };
+    key.prevent_default();
+    let to = table.query_selector(&format!("td[data-row=\"{row}\"][data-column=\"{column}\"]"));
+    if let Some(to) = to.ok().flatten().and_then(|to| to.dyn_into::<HtmlElement>().ok()) {
+        let _ = to.focus();
+    }
+}
