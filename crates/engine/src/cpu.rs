@@ -1,17 +1,24 @@
-//! The CPU backend: candle tensors, f32 arithmetic on dequantised weights.
+//! The CPU backend: candle tensors, and products of our own with weights that stay quantised in memory.
 //!
-//! It is the fallback where there is no WebGPU, and the oracle that the GPU backend is tested against. Weights stay
-//! quantised in memory and are dequantised a few rows at a time. candle's own quantised product is not used: it also
-//! rounds the *activations* to eight bits, which moves the residual stream by several per cent.
+//! It is the fallback where there is no WebGPU, and the oracle that the GPU backend is tested against. Weights are
+//! unpacked in registers (`dot.rs`, for a few rows of activations) or a few rows at a time (`panel.rs`, for many), and
+//! multiplied in f32. candle's own quantised product is not used: it also rounds the *activations* to eight bits, which
+//! moves the residual stream by several per cent.
 
 mod attention;
+mod blocks;
+mod dot;
 mod edits;
 mod matrix;
+mod norm;
+mod operand;
+mod panel;
 mod pass;
+mod simd;
 
 pub(crate) use attention::{CpuKv, Geometry, Rotation};
 pub(crate) use edits::Latches;
-pub(crate) use matrix::CpuMatrix;
+pub(crate) use matrix::{CpuMatrix, Way};
 pub(crate) use pass::{CpuPass, StepState};
 
 use crate::EngineError;

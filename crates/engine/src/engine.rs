@@ -1,12 +1,12 @@
 //! The engine: weights, KV cache and plans of one model on one backend, and the stepping through them.
 
-use crate::cpu::{Cpu, CpuKv, CpuPass, Geometry, Latches, Rotation, StepState};
+use crate::cpu::{Cpu, CpuKv, CpuPass, Geometry, Latches, Rotation, StepState, Way};
 use crate::edit::{Edit, PlannedEdit, plan_edits};
 use crate::forward::forward;
 use crate::gpu::{GpuPass, GpuState};
 use crate::pass_shape::{Head, PassShape, keys_for};
 use crate::weights::{Weights, read_vector};
-use crate::{Controls, EngineError};
+use crate::{Controls, DECODE_ROWS, EngineError};
 use std::rc::Rc;
 use tiller_kernels::{Gpu, LANES, Plan, PlanStats, Step, StepOutput, Store, Ticket, Want};
 use tiller_model::{Checkpoint, ModelConfig, RopeFactors};
@@ -202,7 +202,7 @@ impl Engine {
     pub(crate) fn submit(&mut self, capacity: u32, shape: &PassShape, step: &Step) -> Result<Pending, EngineError> {
         match &mut self.backend {
             Backend::Cpu { weights, state } => {
-                let mut pass = CpuPass::new(step, state, &shape.edits);
+                let mut pass = CpuPass::new(step, state, &shape.edits, way(capacity));
                 let tapped = forward(&mut pass, &self.config, weights, shape)?;
                 let output = StepOutput { drawn: pass.drawn, taps: pass.taps };
                 Ok(Pending { step: InFlight::Done(output), tapped: tapped.into() })
@@ -262,6 +262,11 @@ fn recorded(
     }
     let newest = plans.last().expect("a plan was found or recorded");
     Ok((newest.plan.clone(), newest.tapped.clone()))
+}
+
+/// How the CPU multiplies in a step of `capacity` rows.
+fn way(capacity: u32) -> Way {
+    if capacity <= DECODE_ROWS { Way::FewRows } else { Way::ManyRows }
 }
 
 /// The rotations of a model's positions.

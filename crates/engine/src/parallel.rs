@@ -12,3 +12,23 @@ pub(crate) fn map<T: Send>(n: usize, work: impl Fn(usize) -> T + Send + Sync) ->
 pub(crate) fn map<T>(n: usize, work: impl Fn(usize) -> T) -> Vec<T> {
     (0..n).map(work).collect()
 }
+
+/// `work` on every `len` numbers of `out` (fewer at its end), with their place among such pieces. It may keep something
+/// from piece to piece.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) fn for_each_piece<K: Default>(
+    out: &mut [f32],
+    len: usize,
+    work: impl Fn(&mut K, usize, &mut [f32]) + Send + Sync,
+) {
+    use rayon::prelude::*;
+    out.par_chunks_mut(len).enumerate().for_each_init(K::default, |kept, (i, out)| work(kept, i, out));
+}
+
+/// `work` on every `len` numbers of `out` (fewer at its end), with their place among such pieces. It may keep something
+/// from piece to piece.
+#[cfg(target_arch = "wasm32")]
+pub(crate) fn for_each_piece<K: Default>(out: &mut [f32], len: usize, work: impl Fn(&mut K, usize, &mut [f32])) {
+    let mut kept = K::default();
+    out.chunks_mut(len).enumerate().for_each(|(i, out)| work(&mut kept, i, out));
+}

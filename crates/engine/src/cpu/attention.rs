@@ -38,12 +38,16 @@ impl Rotation {
         Rotation { interleaved: rope.interleaved, inverse_frequencies: (0..dims / 2).map(frequency).collect() }
     }
 
-    /// Rotates the heads in `x` (`[heads * head_dim]`) to `position` (Su et al. 2021, "RoFormer").
-    fn rotate(&self, x: &mut [f32], head_dim: usize, position: u32) {
-        let half = self.inverse_frequencies.len();
+    /// Sine and cosine of each pair's angle at `position`.
+    fn angles(&self, position: u32) -> Vec<(f32, f32)> {
+        self.inverse_frequencies.iter().map(|frequency| (position as f32 * frequency).sin_cos()).collect()
+    }
+
+    /// Rotates the heads in `x` (`[heads * head_dim]`) by [`Rotation::angles`] (Su et al. 2021, "RoFormer").
+    fn rotate(&self, x: &mut [f32], head_dim: usize, angles: &[(f32, f32)]) {
+        let half = angles.len();
         for head in x.chunks_exact_mut(head_dim) {
-            for (i, frequency) in self.inverse_frequencies.iter().enumerate() {
-                let (sin, cos) = (position as f32 * frequency).sin_cos();
+            for (i, (sin, cos)) in angles.iter().enumerate() {
                 // Llama's GGUF files hold each pair side by side; others keep the second half of the head apart.
                 let (a, b) = if self.interleaved { (2 * i, 2 * i + 1) } else { (i, i + half) };
                 (head[a], head[b]) = (head[a] * cos - head[b] * sin, head[a] * sin + head[b] * cos);
@@ -148,8 +152,9 @@ impl CpuKv {
                 norm_heads(k, norms.k, norms.epsilon);
             }
             if let Some(rotation) = rotation {
-                rotation.rotate(q, head_dim, row.position);
-                rotation.rotate(k, head_dim, row.position);
+                let angles = rotation.angles(row.position);
+                rotation.rotate(q, head_dim, &angles);
+                rotation.rotate(k, head_dim, &angles);
             }
         }
     }

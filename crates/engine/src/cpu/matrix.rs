@@ -1,14 +1,17 @@
-//! A quantised weight matrix in memory.
+//! A quantised weight matrix in memory, and products with it.
 
+use super::blocks::{Bf16, Blocks, F16, F32, Order, Q2K, Q3K, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0};
+use super::dot::{self, Dots};
+use super::operand::Operand;
+use super::panel::{Panel, Products, TILE_ROWS, panel_rows};
+use super::simd::{self, Kernel};
 use crate::{EngineError, parallel};
 use candle_core::{Device, Tensor};
+use std::marker::PhantomData;
 use tiller_formats::{Quant, dequantise};
 
-/// Rows dequantised at once: at a width of 576 they take 147 kB as f32, which stays in a core's cache.
-const BLOCK_ROWS: usize = 64;
-
-/// Up to this many rows of activations a plain dot product is quicker than a blocked matrix product.
-const FEW_ROWS: usize = 4;
+/// Rows of weights that a core multiplies at once with a few rows of activations.
+const DOT_ROWS: usize = 64;
 
 /// `[rows (outputs), cols (inputs)]`, in the file's own bytes.
 pub(crate) struct CpuMatrix {
@@ -17,6 +20,41 @@ pub(crate) struct CpuMatrix {
     cols: usize,
     row_bytes: usize,
     bytes: Vec<u8>,
+}
+
+/// How a product is computed. The two sum in different orders: which one a token goes through must not depend on its
+/// neighbours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// Weights are unpacked for every row or two.
+    FewRows,
+    /// Weights are unpacked once for all rows.
+    ManyRows,
+}
+
+/// Runs `$work` with `$blocks` as the type that `$quant` names.
+macro_rules! with_blocks {
+    ($quant:expr, $blocks:ident => $work:expr) => {
+        match $quant {
+            Quant::F32 => with_blocks!(@ F32, $blocks, $work),
+            Quant::F16 => with_blocks!(@ F16, $blocks, $work),
+            Quant::BF16 => with_blocks!(@ Bf16, $blocks, $work),
+            Quant::Q4_0 => with_blocks!(@ Q4_0, $blocks, $work),
+            Quant::Q4_1 => with_blocks!(@ Q4_1, $blocks, $work),
+            Quant::Q5_0 => with_blocks!(@ Q5_0, $blocks, $work),
+            Quant::Q5_1 => with_blocks!(@ Q5_1, $blocks, $work),
+            Quant::Q8_0 => with_blocks!(@ Q8_0, $blocks, $work),
+            Quant::Q2K => with_blocks!(@ Q2K, $blocks, $work),
+            Quant::Q3K => with_blocks!(@ Q3K, $blocks, $work),
+            Quant::Q4K => with_blocks!(@ Q4K, $blocks, $work),
+            Quant::Q5K => with_blocks!(@ Q5K, $blocks, $work),
+            Quant::Q6K => with_blocks!(@ Q6K, $blocks, $work),
+        }
+    };
+    (@ $format:ty, $blocks:ident, $work:expr) => {{
+        type $blocks = $format;
+        $work
+    }};
 }
 
 impl CpuMatrix {
@@ -35,36 +73,103 @@ impl CpuMatrix {
         self.bytes.len()
     }
 
-    /// Rows `first .. first + count` as f32, one after the other.
-    fn dequantised(&self, first: usize, count: usize) -> Vec<f32> {
-        let bytes = &self.bytes[first * self.row_bytes..(first + count) * self.row_bytes];
-        dequantise(self.quant, bytes, count * self.cols)
-    }
-
     /// The rows that `ids` name: `[ids, cols]`. Every id is below `rows`.
     pub fn gather(&self, ids: &[u32]) -> Result<Tensor, EngineError> {
-        let values: Vec<f32> = ids.iter().flat_map(|&id| self.dequantised(id as usize, 1)).collect();
+        let row = |id: usize| {
+            let bytes = &self.bytes[id * self.row_bytes..(id + 1) * self.row_bytes];
+            dequantise(self.quant, bytes, self.cols)
+        };
+        let values: Vec<f32> = ids.iter().flat_map(|&id| row(id as usize)).collect();
         Ok(Tensor::from_vec(values, (ids.len(), self.cols), &Device::Cpu)?)
     }
 
-    /// `x W^T`: `[n, cols]` to `[n, rows]`.
-    pub fn multiply(&self, x: &Tensor) -> Result<Tensor, EngineError> {
-        let n = x.dim(0)?;
-        let blocks = self.rows.div_ceil(BLOCK_ROWS);
-        let flat = if n <= FEW_ROWS { x.flatten_all()?.to_vec1::<f32>()? } else { Vec::new() };
-        let columns = parallel::map(blocks, |block| -> Result<Tensor, candle_core::Error> {
-            let first = block * BLOCK_ROWS;
-            let count = BLOCK_ROWS.min(self.rows - first);
-            let w = self.dequantised(first, count);
-            if n <= FEW_ROWS {
-                let products = flat.chunks_exact(self.cols).flat_map(|x| w.chunks_exact(self.cols).map(|w| dot(x, w)));
-                return Tensor::from_vec(products.collect::<Vec<f32>>(), (n, count), &Device::Cpu);
-            }
-            x.matmul(&Tensor::from_vec(w, (count, self.cols), &Device::Cpu)?.t()?)
-        });
-        let columns = columns.into_iter().collect::<Result<Vec<_>, _>>()?;
-        Ok(Tensor::cat(&columns, 1)?)
+    fn order(&self) -> Order {
+        with_blocks!(self.quant, B => B::ORDER)
     }
+
+    /// `W x^T` to `out`: `[rows, rows of x]`.
+    fn multiply(&self, x: &Operand, n: usize, way: Way, run: impl Run, out: &mut [f32]) {
+        match way {
+            Way::FewRows => parallel::for_each_piece(out, DOT_ROWS * n, |_: &mut (), i, out| {
+                let weights = self.rows_from(i * DOT_ROWS, out.len() / n);
+                let row_bytes = self.row_bytes;
+                with_blocks!(self.quant, B => {
+                    run.run(Dots::<B> { weights, row_bytes, x, out, n, format: PhantomData })
+                });
+            }),
+            Way::ManyRows => {
+                let rows = panel_rows(self.cols);
+                parallel::for_each_piece(out, rows * n, |panel: &mut Panel, i, out| {
+                    let weights = self.rows_from(i * rows, out.len() / n);
+                    let row_bytes = self.row_bytes;
+                    with_blocks!(self.quant, B => {
+                        run.run(Products::<B> { weights, row_bytes, x, out, n, panel, format: PhantomData })
+                    });
+                });
+            }
+        }
+    }
+
+    fn rows_from(&self, first: usize, count: usize) -> &[u8] {
+        &self.bytes[first * self.row_bytes..(first + count) * self.row_bytes]
+    }
+}
+
+/// What chooses a kernel's instructions.
+trait Run: Copy + Send + Sync {
+    fn run(self, kernel: impl Kernel);
+}
+
+#[derive(Clone, Copy)]
+struct Widest;
+
+impl Run for Widest {
+    fn run(self, kernel: impl Kernel) {
+        simd::run(kernel);
+    }
+}
+
+/// `x W^T` for all matrices side by side: `x` is `[n, cols]`, the result `[n, rows of all]`.
+pub(super) fn multiply(x: &[f32], matrices: &[CpuMatrix], way: Way) -> Vec<f32> {
+    product(x, matrices, way, Widest)
+}
+
+fn product(x: &[f32], matrices: &[CpuMatrix], way: Way, run: impl Run) -> Vec<f32> {
+    let cols = matrices[0].cols;
+    let n = x.len() / cols;
+    let rows: usize = matrices.iter().map(|w| w.rows).sum();
+    let mut columns = vec![0.0; rows * n];
+    let tile = match way {
+        Way::FewRows => dot::ROWS,
+        Way::ManyRows => TILE_ROWS,
+    };
+    let mut operand: Option<Operand> = None;
+    let mut rest = columns.as_mut_slice();
+    for w in matrices {
+        let operand = match &operand {
+            Some(known) if known.order() == w.order() => known,
+            _ => operand.insert(Operand::new(x, cols, w.order(), tile)),
+        };
+        let (out, after) = rest.split_at_mut(w.rows * n);
+        w.multiply(operand, n, way, run, out);
+        rest = after;
+    }
+    if n == 1 { columns } else { transposed(&columns, rows, n) }
+}
+
+/// `[rows, n]` to `[n, rows]`.
+fn transposed(x: &[f32], rows: usize, n: usize) -> Vec<f32> {
+    /// Rows at once, so that what is written is still in the cache when its neighbour comes.
+    const ROWS: usize = 16;
+    let mut out = vec![0.0; x.len()];
+    for (block, x) in x.chunks(ROWS * n).enumerate() {
+        for i in 0..n {
+            for (j, row) in x.chunks_exact(n).enumerate() {
+                out[i * rows + block * ROWS + j] = row[i];
+            }
+        }
+    }
+    out
 }
 
 /// The dot product in eight running sums, which the compiler turns into vector instructions.
@@ -79,3 +184,6 @@ pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
     }
     sums.iter().sum::<f32>() + rest
 }
+
+#[cfg(test)]
+mod tests;

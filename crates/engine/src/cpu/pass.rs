@@ -2,14 +2,16 @@
 
 use super::attention::{HeadGains, softmax};
 use super::edits::{Latches, change, holds};
-use super::{Cpu, CpuKv, CpuMatrix, Geometry};
+use super::matrix::multiply;
+use super::norm;
+use super::{Cpu, CpuKv, CpuMatrix, Geometry, Way};
 use crate::EngineError;
 use crate::backend::{HeadNorms, Norm, Pass};
 use crate::edit::{Condition, PlannedEdit};
-use candle_core::{D, Device, Tensor};
+use candle_core::{Device, Tensor};
 use std::ops::Range;
 use tiller_kernels::{Drawn, LANE_BIT, LANES, Row, Step, TapRows};
-use tiller_model::{Activation, NormKind};
+use tiller_model::Activation;
 use tiller_sites::Site;
 
 /// What the CPU backend carries from step to step.
@@ -27,6 +29,7 @@ pub(crate) struct CpuPass<'a> {
     pub step: &'a Step<'a>,
     pub state: &'a mut StepState,
     pub edits: &'a [PlannedEdit],
+    pub way: Way,
     /// By edit: for which of the step's rows its condition holds.
     pub gates: Vec<Option<Vec<bool>>>,
     pub taps: Vec<Vec<f32>>,
@@ -34,8 +37,8 @@ pub(crate) struct CpuPass<'a> {
 }
 
 impl<'a> CpuPass<'a> {
-    pub fn new(step: &'a Step<'a>, state: &'a mut StepState, edits: &'a [PlannedEdit]) -> CpuPass<'a> {
-        CpuPass { step, state, edits, gates: vec![None; edits.len()], taps: Vec::new(), drawn: Vec::new() }
+    pub fn new(step: &'a Step<'a>, state: &'a mut StepState, edits: &'a [PlannedEdit], way: Way) -> CpuPass<'a> {
+        CpuPass { step, state, edits, way, gates: vec![None; edits.len()], taps: Vec::new(), drawn: Vec::new() }
     }
 }
 
@@ -72,14 +75,6 @@ fn values(x: &Tensor) -> Result<Vec<f32>, EngineError> {
     Ok(x.flatten_all()?.to_vec1()?)
 }
 
-/// `x` less its mean, where the norm centres.
-fn centred(x: &Tensor, kind: NormKind) -> Result<Tensor, EngineError> {
-    Ok(match kind {
-        NormKind::Rms => x.clone(),
-        NormKind::Layer => x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?,
-    })
-}
-
 fn activated(x: &Tensor, activation: Activation) -> Result<Tensor, EngineError> {
     Ok(match activation {
         Activation::Silu => x.silu()?,
@@ -111,20 +106,23 @@ impl Pass for CpuPass<'_> {
     }
 
     fn norm_scale(&mut self, x: &CpuAct, norm: &Norm<Tensor>) -> Result<CpuAct, EngineError> {
-        let mean_square = centred(&x.x, norm.kind)?.sqr()?.mean_keepdim(D::Minus1)?;
-        Ok(x.over((mean_square + f64::from(norm.epsilon))?.sqrt()?))
+        let (rows, width) = x.x.dims2()?;
+        let scales = norm::scales(&values(&x.x)?, width, norm.kind, norm.epsilon);
+        Ok(x.over(Tensor::from_vec(scales, (rows, 1), &Device::Cpu)?))
     }
 
     fn divide_by_scale(&mut self, x: &CpuAct, scale: &CpuAct, norm: &Norm<Tensor>) -> Result<CpuAct, EngineError> {
-        Ok(x.over(centred(&x.x, norm.kind)?.broadcast_div(&scale.x)?))
+        let (rows, width) = x.x.dims2()?;
+        let mut divided = values(&x.x)?;
+        norm::divide(&mut divided, width, norm.kind, &values(&scale.x)?);
+        Ok(x.over(Tensor::from_vec(divided, (rows, width), &Device::Cpu)?))
     }
 
     fn gain(&mut self, x: CpuAct, norm: &Norm<Tensor>) -> Result<CpuAct, EngineError> {
-        let gained = x.x.broadcast_mul(&norm.gain)?;
-        Ok(x.over(match &norm.bias {
-            Some(bias) => gained.broadcast_add(bias)?,
-            None => gained,
-        }))
+        let mut gained = values(&x.x)?;
+        let bias = norm.bias.as_ref().map(values).transpose()?;
+        norm::gain(&mut gained, &values(&norm.gain)?, bias.as_deref());
+        Ok(x.over(Tensor::from_vec(gained, x.x.shape().clone(), &Device::Cpu)?))
     }
 
     fn add_normed(&mut self, a: &CpuAct, norm: &Norm<Tensor>, into: CpuAct) -> Result<CpuAct, EngineError> {
@@ -143,8 +141,10 @@ impl Pass for CpuPass<'_> {
             Some(norm) => &self.norm(x, norm)?,
             None => x,
         };
-        let parts = w.iter().map(|w| w.multiply(&normed.x)).collect::<Result<Vec<_>, _>>()?;
-        let y = Tensor::cat(&parts, 1)?;
+        let n = normed.x.dim(0)?;
+        let products = multiply(&values(&normed.x)?, w, self.way);
+        let width = products.len() / n;
+        let y = Tensor::from_vec(products, (n, width), &Device::Cpu)?;
         Ok(x.over(match bias {
             Some(bias) => y.broadcast_add(bias)?,
             None => y,
@@ -222,9 +222,10 @@ impl Pass for CpuPass<'_> {
         let alone = |head: usize| {
             let columns = 0..heads * head_dim;
             let mask: Vec<f32> = columns.map(|c| f32::from(u8::from(c / head_dim == head))).collect();
-            out.multiply(&z.x.broadcast_mul(&Tensor::new(mask, &Device::Cpu)?)?)
+            let z = CpuAct { x: z.x.broadcast_mul(&Tensor::new(mask, &Device::Cpu)?)?, picked: z.picked };
+            Ok(self.linear(&z, None, std::slice::from_ref(out), None)?.x)
         };
-        let results = (0..heads).map(alone).collect::<Result<Vec<_>, _>>()?;
+        let results = (0..heads).map(alone).collect::<Result<Vec<_>, EngineError>>()?;
         Ok(z.over(Tensor::cat(&results, 1)?))
     }
 
