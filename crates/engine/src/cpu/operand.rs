@@ -12,9 +12,12 @@ pub(super) struct Operand {
     tile: usize,
     /// By tile, then by group, then by row.
     values: Vec<[f32; 32]>,
-    /// Sums of the halves of each group, in the same order, not scaled.
-    sums: Vec<[f32; 2]>,
+    /// Sums of each group, in the same order, not scaled.
+    sums: Vec<GroupSums>,
 }
+
+/// Sums over a group's first half, its second half, and all of it.
+pub(super) type GroupSums = [f32; 3];
 
 /// Rows that lie side by side.
 #[derive(Clone, Copy)]
@@ -23,7 +26,7 @@ pub(super) struct Tile<'a> {
     pub first: usize,
     pub rows: usize,
     pub values: &'a [[f32; 32]],
-    pub sums: &'a [[f32; 2]],
+    pub sums: &'a [GroupSums],
 }
 
 impl Operand {
@@ -31,7 +34,7 @@ impl Operand {
     pub fn new(x: &[f32], cols: usize, order: Order, tile: usize) -> Operand {
         let (rows, groups) = (x.len() / cols, cols.div_ceil(32));
         let mut values = vec![[0.0; 32]; rows * groups];
-        let mut sums = vec![[0.0; 2]; rows * groups];
+        let mut sums = vec![[0.0; 3]; rows * groups];
         for (r, x) in x.chunks_exact(cols).enumerate() {
             let first = r / tile * tile;
             let beside = tile.min(rows - first);
@@ -39,7 +42,8 @@ impl Operand {
             for (x, at) in x.chunks(32).zip(places) {
                 let mut group = [0.0; 32];
                 group[..x.len()].copy_from_slice(x);
-                sums[at] = [0, 16].map(|half| eight_sums(&group[half..half + 16]));
+                let [first, second] = [0, 16].map(|half| sum(&group[half..half + 16]));
+                sums[at] = [first, second, first + second];
                 values[at] = in_order(&group, order);
             }
         }
@@ -77,12 +81,7 @@ fn in_order(group: &[f32; 32], order: Order) -> [f32; 32] {
     ordered
 }
 
-fn eight_sums(x: &[f32]) -> f32 {
-    let mut sums = [0.0; 8];
-    for x in x.chunks_exact(8) {
-        for (sum, x) in sums.iter_mut().zip(x) {
-            *sum += x;
-        }
-    }
-    sums.iter().sum()
+/// The sum of sixteen numbers, in eight running sums.
+fn sum(x: &[f32]) -> f32 {
+    (0..8).map(|i| x[i] + x[i + 8]).sum()
 }

@@ -44,7 +44,8 @@ impl<B: Blocks> Kernel for Products<'_, B> {
         let tile_len = groups * TILE_COLS;
         panel.resize((out.len() / n).div_ceil(TILE_COLS) * tile_len, [0.0; 32]);
         for (r, row) in weights.chunks_exact(row_bytes).enumerate() {
-            unpack::<S, B>(row, &mut panel[r / TILE_COLS * tile_len + r % TILE_COLS..]);
+            let tile = &mut panel[r / TILE_COLS * tile_len..][..tile_len];
+            unpack::<S, B>(row, tile.as_chunks_mut().0, r % TILE_COLS);
         }
         for x in x.tiles() {
             for (w, out) in panel.chunks_exact(tile_len).zip(out.chunks_mut(n * TILE_COLS)) {
@@ -59,22 +60,20 @@ impl<B: Blocks> Kernel for Products<'_, B> {
     }
 }
 
-/// Unpacks a row of weights to every [`TILE_COLS`]th place of `to`. Their parts stay in the format's order and as much
-/// too large as they are: the activations are as much too small.
+/// Unpacks a row of weights to column `c` of a tile. Their parts stay in the format's order and as much too large as they
+/// are: the activations are as much too small.
 #[inline(always)]
-fn unpack<S: Simd, B: Blocks>(row: &[u8], to: &mut [[f32; 32]]) {
-    let mut places = to.iter_mut().step_by(TILE_COLS);
-    let blocks = row.chunks_exact(B::BYTES);
-    let rest = blocks.remainder();
-    for block in blocks {
+fn unpack<S: Simd, B: Blocks>(row: &[u8], to: &mut [[[f32; 32]; TILE_COLS]], c: usize) {
+    let blocks = row.len() / B::BYTES;
+    for (block, to) in row.chunks_exact(B::BYTES).zip(to.chunks_exact_mut(B::GROUPS)) {
         let scales = B::scales::<S>(block);
-        for (g, to) in (0..B::GROUPS).zip(places.by_ref()) {
-            unpack_group::<S, B>(block, &scales, g, to);
+        for (g, to) in to.iter_mut().enumerate() {
+            unpack_group::<S, B>(block, &scales, g, &mut to[c]);
         }
     }
-    if let (false, Some(to)) = (rest.is_empty(), places.next()) {
-        let block = filled_up(rest);
-        unpack_group::<S, B>(&block, &B::scales::<S>(&block), 0, to);
+    if let Some(to) = to.get_mut(blocks * B::GROUPS) {
+        let block = filled_up(&row[blocks * B::BYTES..]);
+        unpack_group::<S, B>(&block, &B::scales::<S>(&block), 0, &mut to[c]);
     }
 }
 

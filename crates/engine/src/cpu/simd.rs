@@ -50,6 +50,7 @@ pub(super) trait Simd: Copy {
     /// Each of eight 16-bit words in the upper half of a 32-bit word.
     fn upper_halves(bytes: &[u8; 16]) -> Self::W;
     fn half_floats(bytes: &[u8; 16]) -> Self::F;
+    /// Finite ones: infinities and NaNs may become large numbers.
     fn two_half_floats(bytes: [u8; 4]) -> [f32; 2];
 
     fn v_zero() -> Self::V;

@@ -145,7 +145,10 @@ impl Simd for Simd128 {
 
     #[inline(always)]
     fn two_half_floats(bytes: [u8; 4]) -> [f32; 2] {
-        let wide = widen(u32x4_extend_low_u16x8(u32x4_splat(u32::from_le_bytes(bytes))));
+        // As `widen`, but that the sign comes along, and its copies in the exponent's place are cut off.
+        let signed = i32x4_shl(i32x4_extend_low_i16x8(u32x4_splat(u32::from_le_bytes(bytes))), 13);
+        let magnitude = v128_and(signed, u32x4_splat(0x8fff_e000));
+        let wide = f32x4_mul(magnitude, f32x4_splat(f32::from_bits((127 + 112) << 23)));
         [f32x4_extract_lane::<0>(wide), f32x4_extract_lane::<1>(wide)]
     }
 
