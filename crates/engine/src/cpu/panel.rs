@@ -5,14 +5,15 @@ use super::blocks::Blocks;
 use super::dot::filled_up;
 use super::operand::{Operand, Tile};
 use super::simd::{Kernel, Simd};
+use std::array::from_fn;
 use std::marker::PhantomData;
 
 /// Rows of activations in a tile, and rows of weights: as many sums as there are registers for.
 pub(super) const TILE_ROWS: usize = if cfg!(target_arch = "wasm32") { 3 } else { 4 };
 const TILE_COLS: usize = 3;
 
-/// Numbers in a panel, at the most: 256 kB, which stay in a core's second cache.
-const PANEL: usize = 1 << 16;
+/// Numbers in a panel, at the most: 128 kB, which stay in a core's second cache.
+const PANEL: usize = 1 << 15;
 
 /// Rows of weights that make a panel of `cols` columns.
 pub(super) fn panel_rows(cols: usize) -> usize {
@@ -100,7 +101,7 @@ fn tile<S: Simd, const R: usize>(x: Tile, w: &[[f32; 32]], out: &mut [f32], n: u
     let mut sums = [[S::v_zero(); TILE_COLS]; R];
     for (x, w) in x.values.as_chunks::<R>().0.iter().zip(w.as_chunks::<TILE_COLS>().0) {
         for i in 0..S::VS {
-            let w: [S::V; TILE_COLS] = [S::v_load(&w[0], i), S::v_load(&w[1], i), S::v_load(&w[2], i)];
+            let w: [S::V; TILE_COLS] = from_fn(|c| S::v_load(&w[c], i));
             for r in 0..R {
                 let x = S::v_load(&x[r], i);
                 for c in 0..TILE_COLS {
