@@ -52,7 +52,7 @@ impl<B: Blocks> Kernel for Dots<'_, B> {
 #[inline(always)]
 fn dots<S: Simd, B: Blocks, const R: usize, const C: usize>(weights: [&[u8]; C], x: Tile) -> [[f32; R]; C] {
     let mut sums = [Sums::<S, R> { scaled: [S::splat(0.0); R], offset: [0.0; R] }; C];
-    let (x, of_x) = (x.values.as_chunks::<R>().0, x.sums.as_chunks::<R>().0);
+    let (x, of_x) = (x.values.as_chunks::<R>().0.as_chunks::<4>().0, x.sums.as_chunks::<R>().0);
     let blocks = weights[0].len() / B::BYTES;
     for (b, (x, of_x)) in x.chunks_exact(B::GROUPS).zip(of_x.chunks_exact(B::GROUPS)).take(blocks).enumerate() {
         let block = weights.map(|weights| &weights[b * B::BYTES..][..B::BYTES]);
@@ -93,17 +93,16 @@ impl<S: Simd, const R: usize> Sums<S, R> {
         block: &[u8],
         scales: &B::Scales,
         g: usize,
-        x: &[[f32; 32]; R],
+        x: &[[[f32; 8]; R]; 4],
         of_x: &[GroupSums; R],
     ) {
         let parts = B::parts::<S>(block, g);
         let [low, high] = B::scale(scales, g);
         let scale = if B::HALVES { S::halves(low, high) } else { S::splat(low) };
         for r in 0..R {
-            let x = x[r].as_chunks::<8>().0;
-            let mut sum = S::mul(parts[0], S::load(&x[0]));
+            let mut sum = S::mul(parts[0], S::load(&x[0][r]));
             for k in 1..4 {
-                sum = S::mul_add(parts[k], S::load(&x[k]), sum);
+                sum = S::mul_add(parts[k], S::load(&x[k][r]), sum);
             }
             self.scaled[r] = S::mul_add(sum, scale, self.scaled[r]);
         }

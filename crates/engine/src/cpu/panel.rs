@@ -8,9 +8,10 @@ use super::simd::{Kernel, Simd};
 use std::array::from_fn;
 use std::marker::PhantomData;
 
-/// Rows of activations in a tile, and rows of weights: as many sums as there are registers for.
-pub(super) const TILE_ROWS: usize = if cfg!(target_arch = "wasm32") { 3 } else { 4 };
-const TILE_COLS: usize = 3;
+/// Rows of activations in a tile, and rows of weights: as many sums as leave registers for what they are made of.
+const TILE: (usize, usize) = if cfg!(target_arch = "wasm32") { (2, 4) } else { (4, 3) };
+pub(super) const TILE_ROWS: usize = TILE.0;
+const TILE_COLS: usize = TILE.1;
 
 /// Numbers in a panel, at the most: 128 kB, which stay in a core's second cache.
 const PANEL: usize = 1 << 15;
@@ -20,9 +21,12 @@ pub(super) fn panel_rows(cols: usize) -> usize {
     (PANEL / cols.max(1)).clamp(TILE_COLS, 16 * TILE_COLS) / TILE_COLS * TILE_COLS
 }
 
-/// Unpacked weights: by tile, then by group, then by row.
+/// Unpacked weights: by tile, then by eight columns in the format's order, then by row.
 #[derive(Default)]
-pub(super) struct Panel(Vec<[f32; 32]>);
+pub(super) struct Panel(Vec<[f32; 8]>);
+
+/// A group of 32 columns of a tile of weights.
+type Group = [[[f32; 8]; TILE_COLS]; 4];
 
 /// `W x` for every row of `x`, in tiles of [`TILE_ROWS`].
 pub(super) struct Products<'a, B> {
@@ -42,18 +46,18 @@ impl<B: Blocks> Kernel for Products<'_, B> {
     fn run<S: Simd>(self) {
         let Products { weights, row_bytes, x, out, n, panel: Panel(panel), .. } = self;
         let groups = x.groups();
-        let tile_len = groups * TILE_COLS;
-        panel.resize((out.len() / n).div_ceil(TILE_COLS) * tile_len, [0.0; 32]);
+        let tile_len = 4 * groups * TILE_COLS;
+        panel.resize((out.len() / n).div_ceil(TILE_COLS) * tile_len, [0.0; 8]);
         for (r, row) in weights.chunks_exact(row_bytes).enumerate() {
             let tile = &mut panel[r / TILE_COLS * tile_len..][..tile_len];
-            unpack::<S, B>(row, tile.as_chunks_mut().0, r % TILE_COLS);
+            unpack::<S, B>(row, tile.as_chunks_mut().0.as_chunks_mut().0, r % TILE_COLS);
         }
         for x in x.tiles() {
             for (w, out) in panel.chunks_exact(tile_len).zip(out.chunks_mut(n * TILE_COLS)) {
                 match x.rows {
                     1 => tile::<S, 1>(x, w, out, n),
-                    2 => tile::<S, 2>(x, w, out, n),
-                    3 => tile::<S, 3>(x, w, out, n),
+                    2 if TILE_ROWS > 2 => tile::<S, 2>(x, w, out, n),
+                    3 if TILE_ROWS > 3 => tile::<S, 3>(x, w, out, n),
                     _ => tile::<S, TILE_ROWS>(x, w, out, n),
                 }
             }
@@ -64,43 +68,44 @@ impl<B: Blocks> Kernel for Products<'_, B> {
 /// Unpacks a row of weights to column `c` of a tile. Their parts stay in the format's order and as much too large as they
 /// are: the activations are as much too small.
 #[inline(always)]
-fn unpack<S: Simd, B: Blocks>(row: &[u8], to: &mut [[[f32; 32]; TILE_COLS]], c: usize) {
+fn unpack<S: Simd, B: Blocks>(row: &[u8], to: &mut [Group], c: usize) {
     let blocks = row.len() / B::BYTES;
     for (block, to) in row.chunks_exact(B::BYTES).zip(to.chunks_exact_mut(B::GROUPS)) {
         let scales = B::scales::<S>(block);
         for (g, to) in to.iter_mut().enumerate() {
-            unpack_group::<S, B>(block, &scales, g, &mut to[c]);
+            unpack_group::<S, B>(block, &scales, g, to, c);
         }
     }
     if let Some(to) = to.get_mut(blocks * B::GROUPS) {
         let block = filled_up(&row[blocks * B::BYTES..]);
-        unpack_group::<S, B>(&block, &B::scales::<S>(&block), 0, &mut to[c]);
+        unpack_group::<S, B>(&block, &B::scales::<S>(&block), 0, to, c);
     }
 }
 
 #[inline(always)]
-fn unpack_group<S: Simd, B: Blocks>(block: &[u8], scales: &B::Scales, g: usize, to: &mut [f32; 32]) {
+fn unpack_group<S: Simd, B: Blocks>(block: &[u8], scales: &B::Scales, g: usize, to: &mut Group, c: usize) {
     let parts = B::parts::<S>(block, g);
     let halves = |[low, high]: [f32; 2]| if B::HALVES { S::halves(low, high) } else { S::splat(low) };
     let scale = halves(B::scale(scales, g));
     let offset = B::offset(scales, g);
-    for (k, to) in to.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+    for (k, to) in to.iter_mut().enumerate() {
         let numbers = if B::OFFSETS {
             S::mul_add(parts[k], scale, halves(offset.map(|offset| offset * B::ORDER.factor(k))))
         } else {
             S::mul(parts[k], scale)
         };
-        S::store(numbers, to);
+        S::store(numbers, &mut to[c]);
     }
 }
 
 /// `R` rows of activations times [`TILE_COLS`] rows of weights. Each sum runs over the columns in the same order, in
 /// whatever tile it is.
 #[inline(always)]
-fn tile<S: Simd, const R: usize>(x: Tile, w: &[[f32; 32]], out: &mut [f32], n: usize) {
+fn tile<S: Simd, const R: usize>(x: Tile, w: &[[f32; 8]], out: &mut [f32], n: usize) {
     let mut sums = [[S::v_zero(); TILE_COLS]; R];
-    for (x, w) in x.values.as_chunks::<R>().0.iter().zip(w.as_chunks::<TILE_COLS>().0) {
-        for i in 0..S::VS {
+    // One load of each row at a time: with two, a tab's sixteen registers do not do.
+    for i in 0..S::VS {
+        for (x, w) in x.values.as_chunks::<R>().0.iter().zip(w.as_chunks::<TILE_COLS>().0) {
             let w: [S::V; TILE_COLS] = from_fn(|c| S::v_load(&w[c], i));
             for r in 0..R {
                 let x = S::v_load(&x[r], i);

@@ -20,7 +20,7 @@ pub(super) trait Simd: Copy {
     /// As many `f32` as one register holds.
     type V: Copy;
 
-    /// `V`s in 32 numbers.
+    /// `V`s in eight numbers.
     const VS: usize;
 
     fn splat(x: f32) -> Self::F;
@@ -55,7 +55,7 @@ pub(super) trait Simd: Copy {
 
     fn v_zero() -> Self::V;
     /// The `V` at place `i` (below [`Simd::VS`]).
-    fn v_load(x: &[f32; 32], i: usize) -> Self::V;
+    fn v_load(x: &[f32; 8], i: usize) -> Self::V;
     fn v_mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     fn v_sum(x: Self::V) -> f32;
 }

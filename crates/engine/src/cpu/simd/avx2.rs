@@ -28,7 +28,7 @@ impl Simd for Avx2 {
     type W = __m256i;
     type V = __m256;
 
-    const VS: usize = 4;
+    const VS: usize = 1;
 
     #[inline(always)]
     fn splat(x: f32) -> __m256 {
@@ -141,9 +141,8 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn v_load(x: &[f32; 32], i: usize) -> __m256 {
-        let eight: &[f32; 8] = x[8 * i..8 * i + 8].try_into().expect("as long as its range");
-        Avx2::load(eight)
+    fn v_load(x: &[f32; 8], _: usize) -> __m256 {
+        Avx2::load(x)
     }
 
     #[inline(always)]

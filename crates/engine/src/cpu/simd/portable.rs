@@ -12,7 +12,7 @@ impl Simd for Portable {
     type W = [u32; 8];
     type V = [f32; 4];
 
-    const VS: usize = 8;
+    const VS: usize = 2;
 
     #[inline(always)]
     fn splat(x: f32) -> [f32; 8] {
@@ -116,7 +116,7 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn v_load(x: &[f32; 32], i: usize) -> [f32; 4] {
+    fn v_load(x: &[f32; 8], i: usize) -> [f32; 4] {
         from_fn(|lane| x[4 * i + lane])
     }
 

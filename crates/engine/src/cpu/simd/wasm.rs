@@ -40,7 +40,7 @@ impl Simd for Simd128 {
     type W = [v128; 2];
     type V = v128;
 
-    const VS: usize = 8;
+    const VS: usize = 2;
 
     #[inline(always)]
     fn splat(x: f32) -> [v128; 2] {
@@ -158,7 +158,7 @@ impl Simd for Simd128 {
     }
 
     #[inline(always)]
-    fn v_load(x: &[f32; 32], i: usize) -> v128 {
+    fn v_load(x: &[f32; 8], i: usize) -> v128 {
         load4(part(x, 4 * i))
     }
 
