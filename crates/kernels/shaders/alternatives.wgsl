@@ -16,9 +16,6 @@ struct Dims {
 
 const THREADS = 256u;
 
-var<workgroup> best_order: array<u32, 256>;
-var<workgroup> best_token: array<u32, 256>;
-
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
     if group.y >= current.picks {
@@ -29,38 +26,21 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     var last_order = 0xffffffffu;
     var last_token = 0u;
     for (var rank = 0u; rank < min(8u, dims.tokens); rank++) {
-        var order_here = 0u;
-        var token_here = 0u;
+        var here = Best(0u, 0u);
         for (var token = thread; token < dims.tokens; token += THREADS) {
             let value = order(logits[base + token]);
             let comes_later = value < last_order || (value == last_order && token > last_token);
-            if comes_later && value > order_here {
-                order_here = value;
-                token_here = token;
+            if comes_later && value > here.order {
+                here = Best(value, token);
             }
         }
-        best_order[thread] = order_here;
-        best_token[thread] = token_here;
-        for (var span = THREADS / 2u; span > 0u; span /= 2u) {
-            workgroupBarrier();
-            if thread < span {
-                let other = thread + span;
-                let wins = best_order[other] > best_order[thread]
-                    || (best_order[other] == best_order[thread] && best_token[other] < best_token[thread]);
-                if wins {
-                    best_order[thread] = best_order[other];
-                    best_token[thread] = best_token[other];
-                }
-            }
-        }
-        workgroupBarrier();
-        last_order = best_order[0];
-        last_token = best_token[0];
+        let best = best_of_threads(thread, here);
+        last_order = best.order;
+        last_token = best.token;
         if thread == 0u {
             let at = (group.y * 8u + rank) * 2u;
             alternatives[at] = last_token;
             alternatives[at + 1u] = bitcast<u32>(logits[base + last_token] - normaliser);
         }
-        workgroupBarrier();
     }
 }

@@ -30,9 +30,6 @@ const LOWEST = -1e30;
 var<workgroup> queries: array<vec4f, 64u * HEADS>;
 // [key of the span], a component for each head; then [head][thread], what each thread has mixed
 var<workgroup> weights: array<vec4f, SPAN>;
-// [thread], a component for each head
-var<workgroup> gathered: array<vec4f, 64>;
-var<workgroup> eighths: array<vec4f, 8>;
 
 fn fours_of_head() -> u32 {
     return (dims.head_dim + 3u) / 4u;
@@ -69,42 +66,9 @@ fn load_queries(thread: u32, row: u32, heads: Sharing) {
     workgroupBarrier();
 }
 
-// All threads call these, and all get the same.
-fn highest_of_threads(thread: u32, mine: vec4f) -> vec4f {
-    gathered[thread] = mine;
-    workgroupBarrier();
-    if thread < 8u {
-        var highest = gathered[thread * 8u];
-        for (var i = 1u; i < 8u; i++) {
-            highest = max(highest, gathered[thread * 8u + i]);
-        }
-        eighths[thread] = highest;
-    }
-    workgroupBarrier();
-    var highest = eighths[0];
-    for (var i = 1u; i < 8u; i++) {
-        highest = max(highest, eighths[i]);
-    }
-    return highest;
-}
+//@ over 64 threads, vec4f: highest_of_threads = max(a, b)
 
-fn sum_of_threads(thread: u32, mine: vec4f) -> vec4f {
-    gathered[thread] = mine;
-    workgroupBarrier();
-    if thread < 8u {
-        var sum = vec4f(0.0);
-        for (var i = 0u; i < 8u; i++) {
-            sum += gathered[thread * 8u + i];
-        }
-        eighths[thread] = sum;
-    }
-    workgroupBarrier();
-    var sum = vec4f(0.0);
-    for (var i = 0u; i < 8u; i++) {
-        sum += eighths[i];
-    }
-    return sum;
-}
+//@ over 64 threads, vec4f: sum_of_threads = a + b
 
 // Where the numbers of a key (or value) begin.
 fn cache_place(row: Row, key: u32, kv_head: u32) -> u32 {

@@ -11,7 +11,9 @@ struct Dims {
 @group(0) @binding(2) var<storage, read> rows: array<Row>;
 @group(0) @binding(3) var<storage, read_write> scores: array<f32>;
 
-var<workgroup> parts: array<f32, 64>;
+//@ over 64 threads, f32: highest_of_threads = max(a, b)
+
+//@ over 64 threads, f32: sum_of_threads = a + b
 
 const LOWEST = -3e38;
 
@@ -32,22 +34,12 @@ fn main(
     for (var key = first + thread; key < end; key += 64u) {
         highest = max(highest, scores[base + key]);
     }
-    parts[thread] = highest;
-    workgroupBarrier();
-    for (var i = 0u; i < 64u; i++) {
-        highest = max(highest, parts[i]);
-    }
-    workgroupBarrier();
+    highest = highest_of_threads(thread, highest);
     var total = 0.0;
     for (var key = first + thread; key < end; key += 64u) {
         total += exp(scores[base + key] - highest);
     }
-    parts[thread] = total;
-    workgroupBarrier();
-    total = 0.0;
-    for (var i = 0u; i < 64u; i++) {
-        total += parts[i];
-    }
+    total = sum_of_threads(thread, total);
     for (var key = thread; key < dims.keys; key += 64u) {
         var weight = 0.0;
         if key >= first && key < end {

@@ -26,11 +26,6 @@ struct Dims {
 @group(0) @binding(6) var<storage, read> norm_bias: array<vec4f>;
 @group(0) @binding(8) var<storage, read> quants: array<u32>;
 
-// [row][slot of four][thread of sixteen], a component for each of a slot's four outputs
-var<workgroup> products: array<vec4f, 256>;
-// [thread of sixteen], a component for each row
-var<workgroup> squares: array<vec4f, 16>;
-
 // Eight columns of four outputs: a row's products with them are two products of a vector and a matrix.
 struct Block {
     lo: mat4x4f,
@@ -58,28 +53,31 @@ fn gain_octet(chunk: u32) -> Octet {
     return Octet(gain[chunk * 2u], gain[chunk * 2u + 1u]);
 }
 
-// Adds up what the sixteen threads of each slot have for the rows, and stores it.
-fn finish(total: u32, first_row: u32, first_output: u32, thread: u32, a: vec4f, b: vec4f, c: vec4f, d: vec4f) {
-    products[thread] = a;
-    products[64u + thread] = b;
-    products[128u + thread] = c;
-    products[192u + thread] = d;
-    workgroupBarrier();
-    let slot_row = thread / 16u;
-    let row = first_row + slot_row;
-    let output = first_output + thread % 16u;
+// What a thread has summed: of each row four outputs, and a component of `square` for each row.
+struct Sums {
+    //@ four outputs of each row
+    square: vec4f,
+}
+
+// What the sixteen threads of a slot have summed of one output of one row of the workgroup.
+struct SlotSum {
+    row: u32,
+    output: u32,
+    sum: f32,
+    square: f32,
+}
+
+//@ the sums over the threads of a slot
+
+// Adds up what the sixteen threads of each slot have (`slot_text.rs`); each thread stores one of the sums.
+fn finish(total: u32, first_row: u32, first_output: u32, thread: u32, sums: Sums) {
+    let own = sum_over_slot(thread, sums);
+    let row = first_row + own.row;
+    let output = first_output + own.output;
     if row < total && output < dims.outputs {
-        let start = slot_row * 64u + (thread % 4u) * 16u;
-        var sum = 0.0;
-        for (var i = 0u; i < 16u; i++) {
-            sum += products[start + i][(thread % 16u) / 4u];
-        }
+        var sum = own.sum;
         if FACTOR_AFTER && dims.normed == 1u {
-            var square = 0.0;
-            for (var i = 0u; i < 16u; i++) {
-                square += squares[i][slot_row];
-            }
-            sum /= sqrt(square / f32(dims.cols) + dims.epsilon);
+            sum /= sqrt(own.square / f32(dims.cols) + dims.epsilon);
         }
         if dims.biased == 1u {
             sum += bias[dims.y_first + output];
@@ -108,18 +106,12 @@ fn main(
     let last = total - 1u;
     var square = vec4f(0.0);
     //@ the moments of the rows
-    var sums_0 = vec4f(0.0);
-    var sums_1 = vec4f(0.0);
-    var sums_2 = vec4f(0.0);
-    var sums_3 = vec4f(0.0);
+    //@ no sums yet
     for (var chunk = thread % 16u; chunk * 8u < dims.cols; chunk += 16u) {
         let w = weight_block(output + thread / 16u, chunk);
         let g = gain_octet(chunk);
         //@ the bias of the norm
         //@ the products of each row
     }
-    if thread < 16u {
-        squares[thread] = square;
-    }
-    finish(total, row, output, thread, sums_0, sums_1, sums_2, sums_3);
+    //@ the sums of each row are finished
 }

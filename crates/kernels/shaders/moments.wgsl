@@ -1,16 +1,5 @@
 // Moments of a row by 64 threads. All of them call these, and all get the same number.
-var<workgroup> parts: array<f32, 64>;
-
-fn sum_over_threads(thread: u32, part: f32) -> f32 {
-    parts[thread] = part;
-    workgroupBarrier();
-    var sum = 0.0;
-    for (var i = 0u; i < 64u; i++) {
-        sum += parts[i];
-    }
-    workgroupBarrier();
-    return sum;
-}
+//@ over 64 threads, f32: sum_over_threads = a + b
 
 // The mean of x[base .. base + width], or 0 for a norm that does not centre.
 fn centre(thread: u32, base: u32, width: u32, layer: u32) -> f32 {

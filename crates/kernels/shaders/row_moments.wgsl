@@ -4,26 +4,7 @@ struct Moments {
     factor: vec4f,
 }
 
-var<workgroup> eighths: array<vec4f, 8>;
-
-// All 64 threads call this, and all get the same sums. `products` is free until the end of the kernel.
-fn sums_over_threads(thread: u32, part: vec4f) -> vec4f {
-    products[thread] = part;
-    workgroupBarrier();
-    if thread < 8u {
-        var sum = vec4f(0.0);
-        for (var i = 0u; i < 8u; i++) {
-            sum += products[thread * 8u + i];
-        }
-        eighths[thread] = sum;
-    }
-    workgroupBarrier();
-    var sum = vec4f(0.0);
-    for (var i = 0u; i < 8u; i++) {
-        sum += eighths[i];
-    }
-    return sum;
-}
+//@ over 64 threads, vec4f: sums_over_threads = a + b
 
 // What of a row's octet differs from its mean; 0 beyond the row's end.
 fn offset_octet(row: u32, chunk: u32, mean: f32) -> Octet {

@@ -20,10 +20,6 @@ const LOWEST = -1e30;
 const SHARE_ONE = 65536u;
 const MASS_ONE = 16777216.0;
 
-var<workgroup> best_order: array<u32, 256>;
-var<workgroup> best_token: array<u32, 256>;
-var<workgroup> highest: array<f32, 256>;
-var<workgroup> exponentials: array<f32, 256>;
 // Of each digit: how many tokens, or the upper and lower 12 bits of their mass.
 var<workgroup> upper: array<atomic<u32>, 256>;
 var<workgroup> lower: array<atomic<u32>, 256>;
@@ -76,12 +72,18 @@ fn descend(shift: u32, by_mass: bool) {
     }
 }
 
-fn merge(a: u32, b: u32) {
-    if best_order[b] > best_order[a] || (best_order[b] == best_order[a] && best_token[b] < best_token[a]) {
-        best_order[a] = best_order[b];
-        best_token[a] = best_token[b];
-    }
+// The highest of some logits, and the sum of exponentials relative to it.
+struct Exponentials {
+    highest: f32,
+    sum: f32,
 }
+
+fn together(a: Exponentials, b: Exponentials) -> Exponentials {
+    let top = max(a.highest, b.highest);
+    return Exponentials(top, a.sum * exp(a.highest - top) + b.sum * exp(b.highest - top));
+}
+
+//@ over 256 threads, Exponentials { highest, sum }: exponentials_of_threads = together(a, b)
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
@@ -92,15 +94,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     let base = select(pick.row, group.y, dims.over_picks == 1u) * dims.stride;
 
     // The most probable token, and the sum of exponentials relative to it.
-    var order_here = 0u;
-    var token_here = 0u;
+    var here = Best(0u, 0u);
     var highest_here = LOWEST;
     var sum_here = 0.0;
     for (var token = thread; token < dims.tokens; token += THREADS) {
         let logit = logits[base + token];
-        if order(logit) > order_here {
-            order_here = order(logit);
-            token_here = token;
+        if order(logit) > here.order {
+            here = Best(order(logit), token);
         }
         if logit > highest_here {
             sum_here = sum_here * exp(highest_here - logit) + 1.0;
@@ -109,24 +109,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
             sum_here += exp(logit - highest_here);
         }
     }
-    best_order[thread] = order_here;
-    best_token[thread] = token_here;
-    highest[thread] = highest_here;
-    exponentials[thread] = sum_here;
-    for (var span = THREADS / 2u; span > 0u; span /= 2u) {
-        workgroupBarrier();
-        if thread < span {
-            let other = thread + span;
-            merge(thread, other);
-            let top = max(highest[thread], highest[other]);
-            exponentials[thread] = exponentials[thread] * exp(highest[thread] - top)
-                + exponentials[other] * exp(highest[other] - top);
-            highest[thread] = top;
-        }
-    }
-    workgroupBarrier();
-    let top = highest[0];
-    let normaliser = top + ln(exponentials[0]);
+    var best = best_of_threads(thread, here);
+    let exponentials = exponentials_of_threads(thread, Exponentials(highest_here, sum_here));
+    let top = exponentials.highest;
+    let normaliser = top + ln(exponentials.sum);
 
     if current.temperature > 0.0 {
         var threshold = 0u;
@@ -196,30 +182,20 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
             }
             threshold = max(threshold, prefix);
         }
-        order_here = 0u;
-        token_here = 0u;
+        here = Best(0u, 0u);
         for (var token = thread; token < dims.tokens; token += THREADS) {
             let logit = logits[base + token];
             if order(logit) >= threshold {
                 let score = order((logit - top) / current.temperature + gumbel(current.seed, pick.draw, token));
-                if score > order_here {
-                    order_here = score;
-                    token_here = token;
+                if score > here.order {
+                    here = Best(score, token);
                 }
             }
         }
-        best_order[thread] = order_here;
-        best_token[thread] = token_here;
-        for (var span = THREADS / 2u; span > 0u; span /= 2u) {
-            workgroupBarrier();
-            if thread < span {
-                merge(thread, thread + span);
-            }
-        }
-        workgroupBarrier();
+        best = best_of_threads(thread, here);
     }
     if thread == 0u {
-        let token = best_token[0];
+        let token = best.token;
         lane_tokens[pick.lane] = token;
         records[group.y * 2u] = token;
         records[group.y * 2u + 1u] = bitcast<u32>(logits[base + token] - normaliser);

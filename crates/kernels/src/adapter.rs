@@ -20,6 +20,8 @@ pub enum Handicap {
     LimitsRefused,
     /// It refuses any.
     AllLimitsRefused,
+    /// It has no subgroups.
+    NoSubgroups,
 }
 
 impl AdapterSummary {
@@ -81,15 +83,32 @@ pub(crate) fn least_of(own: &wgpu::Limits) -> wgpu::Limits {
     wgpu::Limits::default().or_worse_values_from(own)
 }
 
-/// The device, with the first of `limits` that the adapter grants.
+/// The features that are of use, where the adapter has them. A browser's adapter never says that it has subgroups: wgpu
+/// knows no name there to ask for them by.
+pub(crate) fn useful(own: wgpu::Features) -> wgpu::Features {
+    own & wgpu::Features::SUBGROUP
+}
+
+/// Threads that every subgroup on the device has at least, however its driver sizes them; 1 where it has none.
+pub(crate) fn subgroup_lanes(info: &wgpu::AdapterInfo, granted: wgpu::Features) -> u32 {
+    let least = info.subgroup_min_size;
+    let usable = granted.contains(wgpu::Features::SUBGROUP) && least.is_power_of_two() && least >= 4;
+    if usable { least } else { 1 }
+}
+
+/// The device, with the first of these features and limits that the adapter grants.
 pub(crate) async fn request(
     adapter: &wgpu::Adapter,
-    limits: &[wgpu::Limits],
+    wanted: &[(wgpu::Features, wgpu::Limits)],
 ) -> Result<(wgpu::Device, wgpu::Queue), GpuError> {
     let mut refusal = String::new();
-    for limits in limits {
-        let descriptor =
-            wgpu::DeviceDescriptor { label: Some("tiller"), required_limits: limits.clone(), ..Default::default() };
+    for (features, limits) in wanted {
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("tiller"),
+            required_features: *features,
+            required_limits: limits.clone(),
+            ..Default::default()
+        };
         match adapter.request_device(&descriptor).await {
             Ok(opened) => return Ok(opened),
             Err(error) => refusal = error.to_string(),

@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex};
 use futures_channel::oneshot;
 use tiller_formats::Quant;
 
-use crate::adapter::{self, AdapterSummary, Handicap, least_of};
+use crate::adapter::{self, AdapterSummary, Handicap, least_of, subgroup_lanes, useful};
 use crate::error::GpuError;
 use crate::faults::{Faults, locked};
 use crate::kernel::Kernel;
 use crate::memory::{Memory, Meter, POISON};
-use crate::pipelines::Pipelines;
+use crate::pipelines::{Pipeline, Pipelines};
 use crate::step::LANES;
-use crate::tiers::Tiers;
+use crate::tiers::{Reduction, Tiers};
 
 /// How long a device may take for one step before it counts as lost.
 #[cfg(not(target_arch = "wasm32"))]
@@ -37,6 +37,8 @@ struct Shared {
     buffer_limit: u64,
     groups_limit: u32,
     tiers: Mutex<Tiers>,
+    /// Threads that every subgroup has at least; 1 where there are none.
+    subgroup_lanes: u32,
     pipelines: Pipelines,
     lane_tokens: Memory,
     /// Bound where a kernel has no use for a binding.
@@ -49,30 +51,33 @@ fn device_binding_limit(limits: &wgpu::Limits) -> u64 {
 
 impl Gpu {
     /// Opens the fastest adapter (natively `TILLER_ADAPTER` chooses one by a part of its name) with its own limits, or
-    /// with the least that every adapter has where it refuses those, and no optional features.
+    /// with the least that every adapter has where it refuses those. Of optional features it takes subgroups.
     pub async fn open() -> Result<Gpu, GpuError> {
         let adapter = adapter::choose().await?;
-        let limits = adapter.limits();
-        Gpu::on(&adapter, &[limits.clone(), least_of(&limits)]).await
+        let (limits, features) = (adapter.limits(), useful(adapter.features()));
+        let least = least_of(&limits);
+        Gpu::on(&adapter, &[(features, limits), (wgpu::Features::empty(), least)]).await
     }
 
     /// The same, under a handicap. For tests.
     pub async fn open_with(handicap: Handicap) -> Result<Gpu, GpuError> {
         let adapter = adapter::choose().await?;
-        let limits = adapter.limits();
+        let (limits, features) = (adapter.limits(), useful(adapter.features()));
         let least = least_of(&limits);
+        let none = wgpu::Features::empty();
         // No adapter has workgroups that large.
-        let beyond = wgpu::Limits { max_compute_invocations_per_workgroup: u32::MAX, ..limits };
+        let beyond = wgpu::Limits { max_compute_invocations_per_workgroup: u32::MAX, ..limits.clone() };
         match handicap {
-            Handicap::LeastLimits => Gpu::on(&adapter, &[least]).await,
-            Handicap::LimitsRefused => Gpu::on(&adapter, &[beyond, least]).await,
-            Handicap::AllLimitsRefused => Gpu::on(&adapter, &[beyond]).await,
+            Handicap::LeastLimits => Gpu::on(&adapter, &[(features, least)]).await,
+            Handicap::LimitsRefused => Gpu::on(&adapter, &[(features, beyond), (none, least)]).await,
+            Handicap::AllLimitsRefused => Gpu::on(&adapter, &[(features, beyond)]).await,
+            Handicap::NoSubgroups => Gpu::on(&adapter, &[(none, limits)]).await,
         }
     }
 
-    /// Opens `adapter` with the first of `limits` that it grants.
-    async fn on(adapter: &wgpu::Adapter, limits: &[wgpu::Limits]) -> Result<Gpu, GpuError> {
-        let (device, queue) = adapter::request(adapter, limits).await?;
+    /// Opens `adapter` with the first of these features and limits that it grants.
+    async fn on(adapter: &wgpu::Adapter, wanted: &[(wgpu::Features, wgpu::Limits)]) -> Result<Gpu, GpuError> {
+        let (device, queue) = adapter::request(adapter, wanted).await?;
         let limits = device.limits();
         let faults = Faults::of(&device);
         let meter = Arc::new(Meter::default());
@@ -84,9 +89,11 @@ impl Gpu {
         };
         let lane_tokens = storage("lane tokens", u64::from(LANES) * 4);
         let unused = storage("unused", 16);
-        let summary = AdapterSummary::of(&adapter.get_info(), &device);
+        let info = adapter.get_info();
+        let summary = AdapterSummary::of(&info, &device);
         let gpu = Gpu(Arc::new(Shared {
             tiers: Mutex::new(Tiers::of(&summary)),
+            subgroup_lanes: subgroup_lanes(&info, device.features()),
             adapter: summary,
             faults,
             binding_limit: AtomicU64::new(device_binding_limit(&limits)),
@@ -181,16 +188,16 @@ impl Gpu {
     /// Compiles one kernel and waits until the driver has accepted or refused it.
     pub async fn compile_one(&self, kernel: Kernel) -> Result<(), GpuError> {
         let scope = self.device().push_error_scope(wgpu::ErrorFilter::Validation);
-        self.0.pipelines.get(self.device(), kernel);
+        self.pipeline(kernel);
         match scope.pop().await {
             Some(error) => Err(GpuError::Validation(format!("{kernel:?}: {error}"))),
             None => self.check(),
         }
     }
 
-    /// The kernels compiled so far, in no order.
+    /// The kernels compiled so far for the reduction that the device is taken to be good at, in no order.
     pub fn compiled(&self) -> Vec<Kernel> {
-        self.0.pipelines.made()
+        self.0.pipelines.made(self.lanes())
     }
 
     /// Sets the token that each lane, from the first on, is taken to have drawn last.
@@ -226,9 +233,16 @@ impl Gpu {
         *locked(&self.0.tiers)
     }
 
-    /// Makes plans recorded from now on as if for a device of these tiers; the numbers are the same. For tests.
-    pub fn pretend(&self, tiers: Tiers) {
-        *locked(&self.0.tiers) = tiers;
+    /// Whether the device has subgroups.
+    pub fn has_subgroups(&self) -> bool {
+        self.0.subgroup_lanes > 1
+    }
+
+    /// Makes plans recorded from now on for these tiers; the numbers are the same. Subgroups are not used where there
+    /// are none.
+    pub fn set_tiers(&self, tiers: Tiers) {
+        let reduction = if self.has_subgroups() { tiers.reduction } else { Reduction::Workgroup };
+        *locked(&self.0.tiers) = Tiers { reduction, ..tiers };
     }
 
     /// The largest storage binding, in bytes.
@@ -244,8 +258,16 @@ impl Gpu {
         &self.0.queue
     }
 
-    pub(crate) fn pipelines(&self) -> &Pipelines {
-        &self.0.pipelines
+    /// The kernel, compiled, for the reduction that the device is taken to be good at.
+    pub(crate) fn pipeline(&self, kernel: Kernel) -> Arc<Pipeline> {
+        self.0.pipelines.get(self.device(), kernel, self.lanes())
+    }
+
+    fn lanes(&self) -> u32 {
+        match self.tiers().reduction {
+            Reduction::Workgroup => 1,
+            Reduction::Subgroup => self.0.subgroup_lanes,
+        }
     }
 
     pub(crate) fn groups_limit(&self) -> u32 {

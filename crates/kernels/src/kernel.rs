@@ -4,6 +4,7 @@
 use tiller_formats::Quant;
 
 use crate::attention_text::{HeadBlock, attention_text, span_text};
+use crate::fold_text::with_folds;
 use crate::linear_text::{ROW_BLOCKS, linear_text};
 use crate::matmul_text::{SMALL_TILES, TILE_ROWS, matmul_text};
 use crate::packing::{Packing, Scales};
@@ -98,9 +99,8 @@ impl Kernel {
         let weights = quants.iter().flat_map(|&quant| {
             let linear = ROW_BLOCKS.into_iter().map(move |rows| Kernel::Linear(quant, rows));
             let layer = ROW_BLOCKS.into_iter().map(move |rows| Kernel::LinearOfLayerNorm(quant, rows));
-            let tiled = TILE_ROWS
-                .into_iter()
-                .flat_map(move |rows| [Tiles::Spread, Tiles::Compact].map(|tiles| Kernel::Matmul(quant, rows, tiles)));
+            let tiled =
+                TILE_ROWS.into_iter().flat_map(move |rows| Tiles::ALL.map(|tiles| Kernel::Matmul(quant, rows, tiles)));
             [Kernel::Embed(quant), Kernel::HeadResults(quant)].into_iter().chain(linear).chain(layer).chain(tiled)
         });
         let attention = HeadBlock::ALL.into_iter().map(Kernel::Attention);
@@ -135,8 +135,26 @@ impl Kernel {
         }
     }
 
-    /// The whole WGSL text.
-    pub fn source(self) -> String {
+    /// Of `lanes` threads that exchange registers, so many that its text knows of: 1 where its threads put nothing
+    /// together.
+    pub(crate) fn lanes(self, lanes: u32) -> u32 {
+        match self {
+            Kernel::Linear(..)
+            | Kernel::LinearOfLayerNorm(..)
+            | Kernel::Norm
+            | Kernel::NormScale
+            | Kernel::DivideByScale
+            | Kernel::Attention(_)
+            | Kernel::AttentionSoftmax
+            | Kernel::Sample
+            | Kernel::Alternatives
+            | Kernel::Gate => lanes,
+            _ => 1,
+        }
+    }
+
+    /// The whole WGSL text, for threads that exchange registers with `lanes` - 1 neighbours.
+    pub(crate) fn source(self, lanes: u32) -> String {
         let (own, parts): (&str, &[&str]) = match self {
             Kernel::Embed(_) => (shader!("embed"), &[]),
             Kernel::Linear(..) | Kernel::LinearOfLayerNorm(..) => (shader!("linear"), &[]),
@@ -160,8 +178,8 @@ impl Kernel {
             Kernel::SoftCap => (shader!("soft_cap"), &[shader!("tanh")]),
             Kernel::Add => (shader!("add"), &[]),
             Kernel::CopyRows => (shader!("copy_rows"), &[]),
-            Kernel::Sample => (shader!("sample"), &[shader!("logit_order"), shader!("noise")]),
-            Kernel::Alternatives => (shader!("alternatives"), &[shader!("logit_order")]),
+            Kernel::Sample => (shader!("sample"), &[shader!("logit_order"), shader!("best"), shader!("noise")]),
+            Kernel::Alternatives => (shader!("alternatives"), &[shader!("logit_order"), shader!("best")]),
             Kernel::EditAdd => (shader!("edit_add"), &[shader!("edited"), shader!("edited_columns")]),
             Kernel::EditSet => (shader!("edit_set"), &[shader!("edited"), shader!("edited_columns")]),
             Kernel::EditScale => (shader!("edit_scale"), &[shader!("edited"), shader!("edited_columns")]),
@@ -188,19 +206,20 @@ impl Kernel {
         if let Kernel::Attention(_) | Kernel::AttentionMerge = self {
             source.push_str(&span_text());
         }
+        let slot = if lanes > 1 { shader!("slot_sums_subgroup") } else { shader!("slot_sums_workgroup") };
         match self {
             Kernel::Attention(block) => {
                 source.push_str(if block.whole_fours { shader!("fours_whole") } else { shader!("fours_any") });
                 source.push_str(&attention_text(own, block));
             }
-            Kernel::Linear(_, rows) => source.push_str(&linear_text(own, rows, None)),
+            Kernel::Linear(_, rows) => source.push_str(&linear_text(own, slot, rows, lanes, None)),
             Kernel::Matmul(_, rows, tiles) => source.push_str(&matmul_text(own, rows, tiles)),
             Kernel::LinearOfLayerNorm(_, rows) => {
-                source.push_str(&linear_text(own, rows, Some(shader!("row_moments"))));
+                source.push_str(&linear_text(own, slot, rows, lanes, Some(shader!("row_moments"))));
             }
             _ => source.push_str(own),
         }
-        source
+        with_folds(&source, lanes)
     }
 }
 
@@ -234,5 +253,21 @@ fn push_weights(quant: Quant, source: &mut String) {
     source.push_str(&format!("const ZERO = {zero}.0;\n"));
     for part in [scales, shader!("planes"), quants, shader!("weights_quantised")] {
         source.push_str(part);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_knows_of_subgroups_only_where_threads_exchange_registers() {
+        for kernel in Kernel::all(&Quant::ALL) {
+            for lanes in [1, 4, 32] {
+                let text = kernel.source(lanes);
+                assert!(!text.contains("//@"), "{kernel:?}: a line is left to be replaced");
+                assert_eq!(text.contains("subgroup"), kernel.lanes(lanes) > 1, "{kernel:?}, {lanes} lanes");
+            }
+        }
     }
 }

@@ -4,19 +4,30 @@
 //! software adapters execute both sides of a branch, so that a kernel for four rows costs as much for one. For the same
 //! reason a kernel that folds a layer norm in is a text of its own.
 
+use crate::slot_text::slot_text;
+
 /// Rows that one workgroup may take. A step uses the smallest that holds its rows, or else the largest.
 pub(crate) const ROW_BLOCKS: [u32; 3] = [1, 2, FEW_ROWS];
 
 /// The largest block: what the kernel keeps of each row lies in the components of a vector.
 pub(crate) const FEW_ROWS: u32 = 4;
 
-/// The text for blocks of `rows` rows. `moments` is the text of `shaders/row_moments.wgsl`, for a kernel that folds a
-/// layer norm in.
-pub(crate) fn linear_text(template: &str, rows: u32, moments: Option<&str>) -> String {
+/// The text for blocks of `rows` rows. `slot` is the text of `shaders/slot_sums_*.wgsl` for threads that exchange
+/// registers with `lanes` - 1 others; `moments` that of `shaders/row_moments.wgsl`, for a kernel that folds a layer norm
+/// in.
+pub(crate) fn linear_text(template: &str, slot: &str, rows: u32, lanes: u32, moments: Option<&str>) -> String {
     let layer = moments.is_some();
     let before = if layer { "    let moments = row_moments(thread, row, last);\n" } else { "" };
     let norm_bias = if layer { "        let b = norm_bias_octet(chunk);\n" } else { "" };
+    let finished = each(rows, |row| format!("sums_{row}, "));
     let text = template
+        .replace("    //@ four outputs of each row\n", &each(rows, |row| format!("    of_{row}: vec4f,\n")))
+        .replace("//@ the sums over the threads of a slot\n", &slot_text(slot, rows, lanes, !layer))
+        .replace("    //@ no sums yet\n", &each(rows, |row| format!("    var sums_{row} = vec4f(0.0);\n")))
+        .replace(
+            "    //@ the sums of each row are finished\n",
+            &format!("    finish(total, row, output, thread, Sums({finished}square));\n"),
+        )
         .replace("    //@ the moments of the rows\n", before)
         .replace("        //@ the bias of the norm\n", norm_bias)
         .replace("        //@ the products of each row\n", &each(rows, |row| products(row, layer)));

@@ -14,22 +14,25 @@ pub(crate) struct Pipeline {
     pub bindings: Vec<u32>,
 }
 
+/// By kernel, and by the threads that exchange registers.
 #[derive(Debug, Default)]
-pub(crate) struct Pipelines(Mutex<HashMap<Kernel, Arc<Pipeline>>>);
+pub(crate) struct Pipelines(Mutex<HashMap<(Kernel, u32), Arc<Pipeline>>>);
 
 impl Pipelines {
-    pub fn get(&self, device: &wgpu::Device, kernel: Kernel) -> Arc<Pipeline> {
+    pub fn get(&self, device: &wgpu::Device, kernel: Kernel, lanes: u32) -> Arc<Pipeline> {
+        let lanes = kernel.lanes(lanes);
         let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        made.entry(kernel).or_insert_with(|| Arc::new(compile(device, kernel))).clone()
+        made.entry((kernel, lanes)).or_insert_with(|| Arc::new(compile(device, kernel, lanes))).clone()
     }
 
-    pub fn made(&self) -> Vec<Kernel> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
+    pub fn made(&self, lanes: u32) -> Vec<Kernel> {
+        let made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        made.keys().filter(|(kernel, of)| *of == kernel.lanes(lanes)).map(|&(kernel, _)| kernel).collect()
     }
 }
 
-fn compile(device: &wgpu::Device, kernel: Kernel) -> Pipeline {
-    let source = kernel.source();
+fn compile(device: &wgpu::Device, kernel: Kernel, lanes: u32) -> Pipeline {
+    let source = kernel.source(lanes);
     let label = format!("{kernel:?}");
     let entries = layout_entries(&source);
     let layout =

@@ -172,7 +172,7 @@ impl Plan {
             let variant = |kernel: Kernel| Variant {
                 up_to: kernel.up_to(),
                 rows: kernel.rows_a_workgroup(),
-                pipeline: gpu.pipelines().get(gpu.device(), kernel),
+                pipeline: gpu.pipeline(kernel),
             };
             let for_alternatives = kernels.contains(&Kernel::Alternatives);
             let variants: Vec<Variant> = kernels.into_iter().map(variant).collect();

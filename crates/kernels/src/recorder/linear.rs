@@ -102,7 +102,7 @@ impl Recorder {
     }
 
     fn many_row_kernels(&self, x: &Act, matrix: &Matrix) -> Vec<Kernel> {
-        let Tiers { tiles } = self.gpu.tiers();
+        let Tiers { tiles, .. } = self.gpu.tiers();
         self.sizes(x, &TILE_ROWS).map(|rows| Kernel::Matmul(matrix.quant(), rows, tiles)).collect()
     }
 

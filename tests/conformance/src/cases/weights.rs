@@ -47,9 +47,9 @@ where
         let check = check.clone();
         async move {
             let tiers = gpu.tiers();
-            gpu.pretend(Tiers { tiles, ..tiers });
+            gpu.set_tiers(Tiers { tiles, ..tiers });
             let outcome = check(gpu.clone()).await;
-            gpu.pretend(tiers);
+            gpu.set_tiers(tiers);
             outcome
         }
     })
