@@ -7,6 +7,8 @@ use crate::error::GpuError;
 pub struct AdapterSummary {
     pub name: String,
     pub backend: String,
+    /// The driver and its version; browsers keep that to themselves, and then it is empty.
+    pub driver: String,
     /// The "GPU" is a program on the CPU: right, but slow.
     pub software: bool,
 }
@@ -31,6 +33,7 @@ impl AdapterSummary {
         let names = format!("{name} {} {}", info.driver, info.driver_info).to_lowercase();
         AdapterSummary {
             name,
+            driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
             backend: format!("{:?}", info.backend),
             software: info.device_type == wgpu::DeviceType::Cpu || SOFTWARE.iter().any(|name| names.contains(name)),
         }

@@ -35,6 +35,7 @@ mod store;
 mod text;
 mod tiers;
 mod token_set;
+mod tune;
 mod unit_list;
 mod vector;
 
@@ -60,5 +61,6 @@ pub use text::Text;
 pub use tiers::{NoTiers, Reduction, Tiers, Tiles};
 pub use tiller_formats::Quant;
 pub use token_set::TokenSet;
+pub use tune::Workload;
 pub use unit_list::UnitList;
 pub use vector::Vector;
