@@ -2,6 +2,7 @@
 
 use crate::device::{self, Backend};
 use crate::model_file::{ModelSource, OpenModel};
+use crate::tuning;
 use anyhow::Context;
 use clap::{Args, value_parser};
 use std::time::Instant;
@@ -52,7 +53,9 @@ impl DeviceFlags {
             OpenModel::Repository(files) => Session::from_files(files, gpu, self.context, &(), |_, _| {}).await,
         };
         let session = session.with_context(|| format!("{file} could not be loaded"))?;
-        Ok(Loaded { session, file, load_seconds: begun.elapsed().as_secs_f64() })
+        let load_seconds = begun.elapsed().as_secs_f64();
+        tuning::apply(&session).await;
+        Ok(Loaded { session, file, load_seconds })
     }
 }
 

@@ -14,6 +14,7 @@ mod recipe_file;
 mod sampling_flags;
 mod steering_flags;
 mod transfer_meter;
+mod tuning;
 
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Parser, Subcommand};

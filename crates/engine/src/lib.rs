@@ -28,7 +28,7 @@ pub use engine::{BackendKind, Engine, StepCost};
 pub use error::EngineError;
 pub use generate::{DECODE_ROWS, Generation, Lane, LaneEnd, LaneResult, Timing, Written};
 pub use harvest::{Harvest, Reading};
-pub use tiller_kernels::{AdapterSummary, Draw, Drawn, Gpu, GpuError, TapRows};
+pub use tiller_kernels::{AdapterSummary, Draw, Drawn, Gpu, GpuError, TapRows, Tiers, Workload};
 pub use tiller_sites::{Positions, Sampling, Site, UnknownSite};
 
 /// How work that takes long is watched and stopped from outside.

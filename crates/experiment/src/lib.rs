@@ -7,12 +7,14 @@ mod edits;
 mod prompt;
 mod self_check;
 mod session;
+mod tuning;
 mod vector_file;
 
 pub use edits::{EditError, resolve_edit, strength_unit};
 pub use prompt::PromptError;
 pub use self_check::{SELF_CHECK_TOLERANCE, self_check};
 pub use session::{LoadError, ModelFacts, Session};
+pub use tuning::{Tuned, tune};
 pub use vector_file::{ControlVectorFile, VectorAtLayer, VectorFileError};
 
 /// Tokens of context for all texts that are written side by side, where nothing else is asked for. SmolLM2's KV cache

@@ -4,13 +4,14 @@ use crate::experiment::Experiment;
 use gloo::storage::{LocalStorage, Storage};
 use std::cell::RefCell;
 use std::sync::Arc;
-use tiller_protocol::{BackendChoice, Directions};
+use tiller_protocol::{BackendChoice, DeviceTuning, Directions};
 use tiller_recipe::{Recipe, View};
 
 const EXPERIMENT: &str = "tiller.experiment";
 const DIRECTIONS: &str = "tiller.directions";
 const BACKEND: &str = "tiller.backend";
 const CHECKED: &str = "tiller.checked-devices";
+const TUNED: &str = "tiller.tuned-devices";
 const THEME: &str = "tiller.theme";
 
 thread_local! {
@@ -61,14 +62,27 @@ pub fn checked_devices() -> Vec<String> {
 }
 
 /// A machine has few; more than this would be someone else's doing.
-const CHECKED_DEVICES: usize = 20;
+const KNOWN_DEVICES: usize = 20;
 
 pub fn keep_checked_device(device: String) {
     let mut devices = checked_devices();
     devices.retain(|known| *known != device);
     devices.push(device);
-    let first = devices.len().saturating_sub(CHECKED_DEVICES);
+    let first = devices.len().saturating_sub(KNOWN_DEVICES);
     let _ = LocalStorage::set(CHECKED, &devices[first..]);
+}
+
+/// How devices were found to compute best; nothing where what lies there is something else.
+pub fn tuned_devices() -> Vec<DeviceTuning> {
+    LocalStorage::get(TUNED).unwrap_or_default()
+}
+
+pub fn keep_tuned_device(tuning: DeviceTuning) {
+    let mut devices = tuned_devices();
+    devices.retain(|known| known.device != tuning.device);
+    devices.push(tuning);
+    let first = devices.len().saturating_sub(KNOWN_DEVICES);
+    let _ = LocalStorage::set(TUNED, &devices[first..]);
 }
 
 /// Light or dark, where the user has chosen; else the system's.

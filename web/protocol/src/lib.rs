@@ -34,8 +34,15 @@ pub enum BackendChoice {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Request {
     /// First message: where the hub is, and which backend is wanted. Answered by [`Event::Ready`]. `checked`: the
-    /// devices whose arithmetic was found right before ([`DeviceCheck::device`]).
-    Start { hub: String, backend: BackendChoice, token: Option<AccessToken>, checked: Vec<String> },
+    /// devices whose arithmetic was found right before ([`DeviceCheck::device`]); `tuned`: how devices were found to
+    /// compute best.
+    Start {
+        hub: String,
+        backend: BackendChoice,
+        token: Option<AccessToken>,
+        checked: Vec<String>,
+        tuned: Vec<DeviceTuning>,
+    },
     /// From now on, the hub is asked in the name of whoever this token belongs to.
     SetToken { token: Option<AccessToken> },
     /// What a repository offers: [`Event::Repository`] or [`Event::Failed`]. Waits for no other job.
@@ -121,6 +128,8 @@ pub enum Event {
     },
     /// The first use of a GPU: whether it computes what the CPU computes.
     Checked(DeviceCheck),
+    /// The first use of a GPU by such a model: how it computes best.
+    Tuned(DeviceTuning),
     Repository {
         job: JobId,
         listing: RepositoryListing,
@@ -195,6 +204,14 @@ pub struct DeviceCheck {
     pub agrees: bool,
     /// The largest difference of a logit, as a share of the largest logit.
     pub difference: f32,
+}
+
+/// How a GPU was found to compute best, in the kernels' own words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceTuning {
+    /// Names the device, the kernels and what they had to multiply.
+    pub device: String,
+    pub tiers: String,
 }
 
 /// How far a job is.

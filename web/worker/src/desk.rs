@@ -157,6 +157,8 @@ pub struct Bench {
     pub restores: Restores,
     /// The devices that were found to compute what the CPU computes.
     pub checked: BTreeSet<String>,
+    /// How devices were found to compute best.
+    pub tuned: BTreeMap<String, String>,
 }
 
 async fn work(mut queue: UnboundedReceiver<Request>, incoming: Rc<Incoming>) {
@@ -171,7 +173,7 @@ async fn work(mut queue: UnboundedReceiver<Request>, incoming: Rc<Incoming>) {
         let live = Rc::new(Live::new(job.unwrap_or_default(), said.strengths));
         *incoming.running.borrow_mut() = Some((live.clone(), kind(&request)));
         match (request, &mut bench) {
-            (Request::Start { backend, checked, .. }, bench) => {
+            (Request::Start { backend, checked, tuned, .. }, bench) => {
                 // The old engine gives its memory back before a new one takes any.
                 *bench = None;
                 let (backend, report) = backend::choose(backend).await;
@@ -183,6 +185,7 @@ async fn work(mut queue: UnboundedReceiver<Request>, incoming: Rc<Incoming>) {
                     loaded: None,
                     restores: Restores::default(),
                     checked: checked.into_iter().collect(),
+                    tuned: tuned.into_iter().map(|tuning| (tuning.device, tuning.tiers)).collect(),
                 });
                 host::send(Event::Ready(report));
             }

@@ -2,6 +2,7 @@
 
 use super::{EvidenceState, ModelState, RunState, Workbench};
 use crate::experiment::{ChosenVector, Experiment};
+use crate::settings;
 use leptos::prelude::*;
 use std::sync::Arc;
 use tiller_protocol::{Directions, End, Event, Failure, JobId, Lane, Progress, WrittenToken};
@@ -34,6 +35,7 @@ impl Workbench {
                 }
             }
             Event::Checked(check) => self.on_checked(check),
+            Event::Tuned(tuning) => settings::keep_tuned_device(tuning),
             Event::Repository { job, listing } => self.on_repository(job, listing),
             Event::Directions { job, directions } => self.on_directions(job, directions),
             Event::RunStarted { job, .. } => self.on_run_started(job),

@@ -17,6 +17,7 @@ impl Workbench {
                 backend: self.choice.get_untracked(),
                 token: self.token.get_untracked(),
                 checked: settings::checked_devices(),
+                tuned: settings::tuned_devices(),
             }),
             Incoming::Event(event) => self.on_event(*event),
             Incoming::Crashed(reason) => self.on_crash(&reason),

@@ -8,11 +8,11 @@ use crate::host::{self, Throttle};
 use crate::live::Live;
 use std::cell::{Cell, RefCell};
 use tiller_engine::{Engine, EngineError};
-use tiller_experiment::{DEFAULT_CONTEXT, SELF_CHECK_TOLERANCE, Session, self_check};
+use tiller_experiment::{DEFAULT_CONTEXT, SELF_CHECK_TOLERANCE, Session, Tuned, self_check, tune};
 use tiller_formats::Quant;
 use tiller_hub::Phase;
 use tiller_model::ModelFiles;
-use tiller_protocol::{DeviceCheck, Event, ModelInfo, ModelRef, Progress, Sampling, Stage};
+use tiller_protocol::{DeviceCheck, DeviceTuning, Event, ModelInfo, ModelRef, Progress, Sampling, Stage};
 
 pub async fn run(bench: &mut Bench, live: &Live, model: ModelRef, download: bool) -> Result<Event, Stop> {
     if !download && !bench.cache.has(&model).await? {
@@ -99,6 +99,7 @@ async fn load(bench: &mut Bench, live: &Live, model: ModelRef) -> Result<ModelIn
     bench.loaded = Some(model.clone());
 
     report(live, Stage::Compiling, 0, None, None);
+    tune_device(bench).await;
     let session = session(bench)?;
     warm_up(&mut session.engine, live).await?;
     check_device(bench, live).await?;
@@ -123,6 +124,15 @@ async fn load(bench: &mut Bench, live: &Live, model: ModelRef) -> Result<ModelIn
         note,
     };
     Ok(info)
+}
+
+/// Has the GPU compute in the way that was found best for such a model, or finds it now.
+async fn tune_device(bench: &mut Bench) {
+    let Some(session) = &bench.session else { return };
+    if let Some(Tuned { device, tiers }) = tune(session, &bench.tuned, host::seconds).await {
+        bench.tuned.insert(device.clone(), tiers.clone());
+        host::send(Event::Tuned(DeviceTuning { device, tiers }));
+    }
 }
 
 /// Writes two tokens, so that shaders are compiled and memory is touched before the user waits for them.
