@@ -3,13 +3,14 @@
 use crate::cpu::{Cpu, CpuKv, CpuPass, Geometry, Latches, Rotation, StepState, Way};
 use crate::edit::{Edit, PlannedEdit, plan_edits};
 use crate::forward::forward;
+use crate::generate::DECODE_ROWS;
 use crate::gpu::{GpuPass, GpuState};
 use crate::pass_shape::{Head, PassShape, keys_for};
 use crate::weights::{Weights, read_vector};
 use crate::{Controls, DECODE_ROWS, EngineError};
 use std::rc::Rc;
 use tiller_kernels::{Gpu, LANES, Plan, PlanStats, Step, StepOutput, Store, Ticket, Want};
-use tiller_model::{Checkpoint, ModelConfig, RopeFactors};
+use tiller_model::{Checkpoint, LayerAttention, ModelConfig, RopeFactors};
 use tiller_sites::Site;
 
 /// Rows (tokens) of a prefill step. On a slow GPU a step of this size stays well under the two seconds after which some
@@ -146,6 +147,21 @@ impl Engine {
         match &self.backend {
             Backend::Gpu { gpu, .. } => gpu.allocated_bytes(),
             Backend::Cpu { weights, state } => weights.bytes() + state.kv.bytes(),
+        }
+    }
+
+    /// Bytes of keys and values that attention of the token at `position` (counted from 0) reads, over all layers.
+    pub fn kv_bytes_read(&self, position: u32) -> u64 {
+        let keys = |layer: &LayerAttention| u64::from(layer.window.unwrap_or(u32::MAX).min(position.saturating_add(1)));
+        let keys: u64 = self.config.attention.layers.iter().map(keys).sum();
+        keys * 2 * u64::from(self.config.kv_width()) * size_of::<f32>() as u64
+    }
+
+    /// Bytes of matrices that the pass of one written token reads. On the GPU `None` before such a pass was recorded.
+    pub fn weight_bytes_read(&self) -> Option<u64> {
+        match &self.backend {
+            Backend::Gpu { .. } => self.step_cost(DECODE_ROWS).map(|cost| cost.weight_bytes),
+            Backend::Cpu { weights, .. } => Some(weights.bytes_of_a_token()),
         }
     }
 

@@ -71,13 +71,24 @@ impl<D: Device> Weights<D> {
 impl Weights<Cpu> {
     /// Bytes that the matrices take.
     pub fn bytes(&self) -> u64 {
+        let outer = [Some(&self.embedding), self.positions.as_ref(), self.unembedding.as_ref()];
+        let outer: usize = outer.into_iter().flatten().map(CpuMatrix::bytes).sum();
+        outer as u64 + self.bytes_of_blocks()
+    }
+
+    /// Bytes of matrices that one token's pass reads: of the embedding a row, unless it is the unembedding too.
+    pub fn bytes_of_a_token(&self) -> u64 {
+        let outer = self.embedding.row_bytes() + self.positions.as_ref().map_or(0, CpuMatrix::row_bytes);
+        let unembedding = self.unembedding.as_ref().unwrap_or(&self.embedding).bytes();
+        (outer + unembedding) as u64 + self.bytes_of_blocks()
+    }
+
+    fn bytes_of_blocks(&self) -> u64 {
         let of_block = |block: &Block<Cpu>| -> usize {
             let Block { qkv, out, mlp_in, down, .. } = block;
             qkv.iter().chain(mlp_in).chain([out, down]).map(CpuMatrix::bytes).sum()
         };
-        let outer = [Some(&self.embedding), self.positions.as_ref(), self.unembedding.as_ref()];
-        let outer: usize = outer.into_iter().flatten().map(CpuMatrix::bytes).sum();
-        (outer + self.blocks.iter().map(of_block).sum::<usize>()) as u64
+        self.blocks.iter().map(of_block).sum::<usize>() as u64
     }
 }
 

@@ -14,6 +14,7 @@ use crate::memory::{Memory, Meter, POISON};
 use crate::pipelines::{Pipeline, Pipelines};
 use crate::step::LANES;
 use crate::tiers::{Reduction, Tiers};
+use crate::work::{Work, WorkMeter};
 
 /// How long a device may take for one step before it counts as lost.
 #[cfg(not(target_arch = "wasm32"))]
@@ -29,6 +30,7 @@ struct Shared {
     queue: wgpu::Queue,
     adapter: AdapterSummary,
     meter: Arc<Meter>,
+    work: WorkMeter,
     faults: Arc<Faults>,
     /// Bytes of one storage binding, at most.
     binding_limit: AtomicU64,
@@ -104,6 +106,7 @@ impl Gpu {
             lane_tokens,
             unused,
             meter,
+            work: WorkMeter::default(),
             device,
             queue,
         }));
@@ -123,6 +126,11 @@ impl Gpu {
     /// The most that [`Gpu::allocated_bytes`] has been.
     pub fn peak_allocated_bytes(&self) -> u64 {
         self.0.meter.peak()
+    }
+
+    /// What the device was given to do so far.
+    pub fn work(&self) -> Work {
+        self.0.work.now()
     }
 
     /// Why the device was lost, if it was. Nothing on it can be used any more.
@@ -268,6 +276,10 @@ impl Gpu {
             Reduction::Workgroup => 1,
             Reduction::Subgroup => self.0.subgroup_lanes,
         }
+    }
+
+    pub(crate) fn work_meter(&self) -> &WorkMeter {
+        &self.0.work
     }
 
     pub(crate) fn groups_limit(&self) -> u32 {

@@ -38,6 +38,7 @@ mod token_set;
 mod tune;
 mod unit_list;
 mod vector;
+mod work;
 
 pub use act::Act;
 pub use adapter::{AdapterSummary, Handicap};
@@ -64,3 +65,4 @@ pub use token_set::TokenSet;
 pub use tune::Workload;
 pub use unit_list::UnitList;
 pub use vector::Vector;
+pub use work::Work;

@@ -231,6 +231,7 @@ impl Plan {
             self.gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("step") });
         {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            self.gpu.work_meter().pass();
             for dispatch in &self.dispatches {
                 let (count, times) = dispatch.grid.along.of(step);
                 if !dispatch.serves(count, want) {
@@ -241,6 +242,7 @@ impl Plan {
                     pass.set_pipeline(&pipeline.pipeline);
                     pass.set_bind_group(0, &dispatch.bindings, &[]);
                     pass.dispatch_workgroups(x, y, z);
+                    self.gpu.work_meter().dispatch([x, y, z]);
                 }
             }
         }

@@ -42,6 +42,8 @@ impl Pending {
     /// Submits what fills `bytes` of `staging`, and asks for them.
     fn submit(gpu: &Gpu, encoder: wgpu::CommandEncoder, staging: Memory, bytes: u64) -> Pending {
         let submission = gpu.queue().submit([encoder.finish()]);
+        gpu.work_meter().submit();
+        gpu.work_meter().read_back(bytes);
         let (sender, mapped) = oneshot::channel();
         staging.buffer.map_async(wgpu::MapMode::Read, 0..bytes, move |result| {
             // The ticket may have been dropped.
@@ -132,6 +134,7 @@ impl Readback {
         let bytes = copies.iter().map(|(_, bytes)| bytes).sum::<u64>();
         if bytes == 0 {
             self.gpu.queue().submit([encoder.finish()]);
+            self.gpu.work_meter().submit();
             return Ok(Ticket { rows, picks, want, pending: None });
         }
         let staging = self.staging(bytes)?;

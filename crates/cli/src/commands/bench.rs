@@ -1,13 +1,17 @@
 //! `tiller bench`: measures loading, reading and writing.
 //!
 //! Reading is measured on a prompt, writing from an empty context. Plain and steered writing take short turns in one
-//! run, so that whatever else the machine does falls on both.
+//! run, so that whatever else the machine does falls on both. How writing slows down as a text grows is measured where it
+//! is asked for, because the text has to be read first.
+
+mod depths;
 
 use crate::loaded::DeviceFlags;
 use crate::model_file::ModelSource;
 use crate::output;
 use crate::peak_memory::peak_host_bytes;
 use clap::Args;
+use depths::AtDepth;
 use serde::Serialize;
 use std::time::Instant;
 use tiller_engine::{DECODE_ROWS, Edit, Engine, Generation, Sampling, Site, StepCost, Timing};
@@ -26,6 +30,11 @@ pub struct Flags {
     /// Tokens that are written plain, and as many steered; in turns of 16.
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(2..))]
     tokens: u32,
+    /// Also time a token at these depths of a text, which have to fit into the context [default: 16,512,2048,4000].
+    #[arg(long, value_name = "N,N", value_delimiter = ',', num_args = 0.., require_equals = true)]
+    #[arg(default_missing_values = ["16", "512", "2048", "4000"])]
+    #[arg(value_parser = clap::value_parser!(u32).range(depths::LEAST..))]
+    depths: Vec<u32>,
     #[command(flatten)]
     device: DeviceFlags,
     /// Print one JSON object.
@@ -62,6 +71,8 @@ struct Report {
     /// 0 where the system does not say.
     peak_host_bytes: u64,
     peak_gpu_bytes: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    depths: Vec<AtDepth>,
 }
 
 pub async fn run(flags: Flags) -> anyhow::Result<()> {
@@ -97,6 +108,7 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
         let [first, second] = [time(engine, order[0]).await?, time(engine, order[1]).await?];
         turns.push(if n % 2 == 0 { (first, second) } else { (second, first) });
     }
+    let depths = depths::measure(engine, &text, &flags.depths).await?;
 
     let over_turns = |of: fn(&(Timing, Timing)) -> f64| median(turns.iter().map(of).collect());
     let count = |of: fn(StepCost) -> u64| cost.map_or(0, of);
@@ -118,6 +130,7 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
         bytes_moved_per_token: count(|cost| cost.weight_bytes),
         peak_host_bytes: peak_host_bytes(),
         peak_gpu_bytes: loaded.session.engine.gpu().map_or(0, |gpu| gpu.peak_allocated_bytes()),
+        depths,
     };
     if flags.json { output::json(&report) } else { output::text(&table(&report)) }
 }
@@ -171,7 +184,8 @@ fn table(report: &Report) -> String {
         ("peak memory", mebibytes(report.peak_host_bytes)),
         ("peak GPU memory", mebibytes(report.peak_gpu_bytes)),
     ];
-    lines.iter().map(|(name, value)| format!("{name:18} {value}\n")).collect()
+    let lines: String = lines.iter().map(|(name, value)| format!("{name:18} {value}\n")).collect();
+    if report.depths.is_empty() { lines } else { lines + &depths::table(&report.depths) }
 }
 
 #[cfg(test)]

@@ -73,6 +73,10 @@ impl CpuMatrix {
         self.bytes.len()
     }
 
+    pub fn row_bytes(&self) -> usize {
+        self.row_bytes
+    }
+
     /// The rows that `ids` name: `[ids, cols]`. Every id is below `rows`.
     pub fn gather(&self, ids: &[u32]) -> Result<Tensor, EngineError> {
         let row = |id: usize| {
