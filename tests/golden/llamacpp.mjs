@@ -1,9 +1,10 @@
-// Token ids, logits and greedy continuations from llama.cpp, for smollm2.py, which starts this script.
+// Token ids, logits and greedy continuations from llama.cpp, for the scripts here that start this one.
 //
 //   node llamacpp.mjs NODE_MODULES MODEL.gguf JOB.json OUT.json
 //
 // NODE_MODULES is the folder that holds node-llama-cpp: it is outside the repository, so it cannot be found by name.
-// JOB.json:  {"tokenize": [{text, special}], "greedy": [{ids, steps}], "logits": [ids], "nll": [ids]}
+// JOB.json:  {"tokenize": [{text, special}], "greedy": [{ids, steps}], "logits": [ids], "nll": [ids],
+//             "context": tokens (512 where it is not said)}
 // OUT.json:  the same keys, each with one answer for each entry, and "llama_cpp": the version.
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -20,7 +21,7 @@ const llama = await getLlama({ gpu: false, build: "never", maxThreads: 2, logLev
 const model = await llama.loadModel({ modelPath });
 // An f32 cache and no flash attention: by default llama.cpp rounds keys and values to f16.
 const context = await model.createContext({
-    contextSize: 512,
+    contextSize: job.context ?? 512,
     threads: 2,
     flashAttention: false,
     experimentalKvCacheKeyType: "F32",

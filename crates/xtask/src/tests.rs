@@ -1,12 +1,12 @@
 //! Every test of the project, in the order in which a failure tells most: the crates, the real model, the kernels in a
-//! browser, the page from end to end, and what a stranger's bytes can do.
+//! browser, the page from end to end, and what a stranger's bytes can do; and, where they are asked for, larger models.
 
 use crate::bundle;
 use crate::command::command;
 use crate::fuzz;
 use crate::page;
 use crate::places::Places;
-use crate::setup::Browser;
+use crate::setup::{self, Browser};
 use crate::tally::Tally;
 use crate::wasm_toolchain::{TARGET, WasmToolchain};
 use anyhow::{Context, Result};
@@ -14,10 +14,11 @@ use clap::ValueEnum;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use tiller_localhub::{GEMMA3_270M, QWEN25_CODER_05B};
 
 #[derive(clap::Args)]
 pub struct Options {
-    /// Only these parts; without any, all.
+    /// Only these parts; without any, all but the optional one.
     parts: Vec<Part>,
 }
 
@@ -33,18 +34,22 @@ enum Part {
     EndToEnd,
     /// Everything that is read from outside, read from noise.
     Fuzz,
+    /// Numbers on two larger models, which it downloads first (745 MB, once): only where it is asked for.
+    Optional,
 }
 
 pub fn run(places: &Places, options: &Options) -> ExitCode {
     let mut tally = Tally::default();
     for part in Part::value_variants() {
-        if options.parts.is_empty() || options.parts.contains(part) {
+        let by_default = options.parts.is_empty() && *part != Part::Optional;
+        if by_default || options.parts.contains(part) {
             let done = match part {
                 Part::Crates => crates(places, &mut tally),
                 Part::Model => real_model(places, &mut tally),
                 Part::Browser => browser(places, &mut tally),
                 Part::EndToEnd => end_to_end(places, &mut tally),
                 Part::Fuzz => fuzzing(places, &mut tally),
+                Part::Optional => larger_models(places, &mut tally),
             };
             if let Err(error) = done {
                 tally.fail(&format!("{part:?}"), &format!("{error:#}"));
@@ -69,7 +74,7 @@ fn real_model(places: &Places, tally: &mut Tally) -> Result<()> {
     let mut cargo = cargo_test(places)?;
     cargo.args(["--package", "tiller-tests", "--lib"]);
     for target in target_names(&places.root.join("tests/tests"))? {
-        if target != END_TO_END {
+        if target != END_TO_END && target != LARGER_MODELS {
             cargo.args(["--test", &target]);
         }
     }
@@ -109,6 +114,21 @@ fn fuzzing(places: &Places, tally: &mut Tally) -> Result<()> {
     title("everything that is read from outside, read from noise");
     fuzz::fuzz_all(places, tally)
 }
+
+fn larger_models(places: &Places, tally: &mut Tally) -> Result<()> {
+    title("tests on larger models");
+    for model in [&GEMMA3_270M, &QWEN25_CODER_05B] {
+        setup::fetch_if_missing(places, model)?;
+    }
+    let mut cargo = cargo_test(places)?;
+    // One after the other: each holds a model, and on a software GPU takes all the cores there are.
+    cargo.args(["--package", "tiller-tests", "--test", LARGER_MODELS, "--", "--ignored", "--test-threads=1"]);
+    tally.count("larger models", &mut cargo);
+    Ok(())
+}
+
+/// The test target whose models are fetched only when it is asked for.
+const LARGER_MODELS: &str = "optional";
 
 /// The test target that drives the page.
 const END_TO_END: &str = "e2e";
