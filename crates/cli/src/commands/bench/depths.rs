@@ -29,8 +29,8 @@ pub struct AtDepth {
     ratio_to_first: f64,
 }
 
-/// Writes at each of `depths`, after a prompt of `text` over and over.
-pub async fn measure(engine: &mut Engine, text: &[u32], depths: &[u32]) -> anyhow::Result<Vec<AtDepth>> {
+/// Refuses depths that the context has no room for.
+pub fn check(engine: &Engine, depths: &[u32]) -> anyhow::Result<()> {
     let room = engine.kv_rows().min(engine.config().context);
     let deepest = depths.iter().copied().max().unwrap_or(0).saturating_add(TIMED / 2);
     ensure!(
@@ -38,6 +38,11 @@ pub async fn measure(engine: &mut Engine, text: &[u32], depths: &[u32]) -> anyho
         "the depths take {deepest} tokens of context, and there is room for {room}: give a larger --context or smaller \
          --depths"
     );
+    Ok(())
+}
+
+/// Writes at each of `depths`, after a prompt of `text` over and over.
+pub async fn measure(engine: &mut Engine, text: &[u32], depths: &[u32]) -> anyhow::Result<Vec<AtDepth>> {
     let mut found: Vec<AtDepth> = Vec::new();
     for &depth in depths {
         let prompt: Vec<u32> = text.iter().copied().cycle().take((depth - TIMED / 2) as usize).collect();
