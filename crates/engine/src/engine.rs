@@ -7,7 +7,7 @@ use crate::generate::DECODE_ROWS;
 use crate::gpu::{GpuPass, GpuState};
 use crate::pass_shape::{Head, PassShape, keys_for};
 use crate::weights::{Weights, read_vector};
-use crate::{Controls, DECODE_ROWS, EngineError};
+use crate::{Controls, EngineError};
 use std::rc::Rc;
 use tiller_kernels::{Gpu, LANES, Plan, PlanStats, Step, StepOutput, Store, Ticket, Want};
 use tiller_model::{Checkpoint, LayerAttention, ModelConfig, RopeFactors};

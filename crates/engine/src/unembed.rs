@@ -1,7 +1,7 @@
 //! The end of the forward pass by itself, on any residual streams.
 
 use crate::backend::Device;
-use crate::cpu::{Cpu, CpuPass};
+use crate::cpu::{Cpu, CpuPass, Way};
 use crate::engine::{Backend, Engine};
 use crate::forward::unembed;
 use crate::gpu::GpuPass;
@@ -50,7 +50,7 @@ impl Engine {
                 for first in (0..total).step_by(capacity) {
                     let rows = rows(first..total.min(first + capacity));
                     let step = step(&rows);
-                    let mut pass = CpuPass::new(&step, state, &[]);
+                    let mut pass = CpuPass::new(&step, state, &[], Way::ManyRows);
                     unembed(&mut pass, &config, weights, &given)?;
                     let logits = pass.taps.remove(0);
                     hand_out(first, &logits, vocabulary, &mut sink);
