@@ -36,7 +36,11 @@ fn ids_are_llama_cpps((model, golden): (&Packaged, Golden)) {
     let tokenizer = load(model, BackendKind::Cpu).tokenizer;
     assert!(golden.tokenizer.len() >= 20);
     for case in &golden.tokenizer {
-        assert_eq!(tokenizer.encode(&case.text, false, false).unwrap(), case.ids, "{:?}", case.text);
+        // Gemma's file has `</s>`, a tag of HTML, as a token that is found in every text. llama.cpp takes what is spelt so
+        // for an end token whatever the file says, and finds it only where special tokens are recognised.
+        let tag = model.file == GEMMA3_270M.file && case.text.contains("</s>");
+        let ids = if tag { &case.ids_parse_special } else { &case.ids };
+        assert_eq!(tokenizer.encode(&case.text, false, false).unwrap(), *ids, "{:?}", case.text);
         let parsed = tokenizer.encode(&case.text, false, true).unwrap();
         assert_eq!(parsed, case.ids_parse_special, "{:?}, special tokens", case.text);
         assert_eq!(tokenizer.decode(&case.ids), case.text);
