@@ -26,50 +26,36 @@ impl<B: Blocks> Kernel for Dots<'_, B> {
     fn run<S: Simd>(self) {
         let Dots { weights, row_bytes, x, out, n, .. } = self;
         for tile in x.tiles() {
-            let pairs = weights.chunks(2 * row_bytes).zip(out.chunks_mut(2 * n));
-            for (weights, out) in pairs {
-                let (first, second) = weights.split_at(row_bytes);
-                let at = tile.first..tile.first + tile.rows;
-                match (tile.rows, second.is_empty()) {
-                    (1, false) => {
-                        let [[a], [b]] = dots::<S, B, 1, 2>([first, second], tile);
-                        (out[at.start], out[n + at.start]) = (a, b);
-                    }
-                    (1, true) => out[at].copy_from_slice(&dots::<S, B, 1, 1>([first], tile)[0]),
-                    (_, pair) => {
-                        out[at.clone()].copy_from_slice(&dots::<S, B, ROWS, 1>([first], tile)[0]);
-                        if !pair {
-                            out[n..][at].copy_from_slice(&dots::<S, B, ROWS, 1>([second], tile)[0]);
-                        }
-                    }
+            // Two rows of weights at once would share the loads of `x`, but do not fit into the registers either: slower.
+            for (row, out) in weights.chunks_exact(row_bytes).zip(out.chunks_exact_mut(n)) {
+                let out = &mut out[tile.first..tile.first + tile.rows];
+                match tile.rows {
+                    1 => out.copy_from_slice(&dots::<S, B, 1>(row, tile)),
+                    _ => out.copy_from_slice(&dots::<S, B, ROWS>(row, tile)),
                 }
             }
         }
     }
 }
 
-/// `C` rows of weights times each of `R` rows. What is computed for a pair is the same whatever `R` and `C` are.
+/// One row of weights times each of `R` rows. What is computed for a row is the same whatever `R` is.
 #[inline(always)]
-fn dots<S: Simd, B: Blocks, const R: usize, const C: usize>(weights: [&[u8]; C], x: Tile) -> [[f32; R]; C] {
-    let mut sums = [Sums::<S, R> { scaled: [S::splat(0.0); R], offset: [0.0; R] }; C];
+fn dots<S: Simd, B: Blocks, const R: usize>(weights: &[u8], x: Tile) -> [f32; R] {
+    let mut sums = Sums::<S, R> { scaled: [S::splat(0.0); R], offset: [0.0; R] };
     let (x, of_x) = (x.values.as_chunks::<R>().0.as_chunks::<4>().0, x.sums.as_chunks::<R>().0);
-    let blocks = weights[0].len() / B::BYTES;
-    for (b, (x, of_x)) in x.chunks_exact(B::GROUPS).zip(of_x.chunks_exact(B::GROUPS)).take(blocks).enumerate() {
-        let block = weights.map(|weights| &weights[b * B::BYTES..][..B::BYTES]);
-        let scales = block.map(|block| B::scales::<S>(block));
+    let blocks = weights.chunks_exact(B::BYTES);
+    let (rest, done) = (blocks.remainder(), blocks.len() * B::GROUPS);
+    for ((block, x), of_x) in blocks.zip(x.chunks_exact(B::GROUPS)).zip(of_x.chunks_exact(B::GROUPS)) {
+        let scales = B::scales::<S>(block);
         for g in 0..B::GROUPS {
-            for c in 0..C {
-                sums[c].add_group::<B>(block[c], &scales[c], g, &x[g], &of_x[g]);
-            }
+            sums.add_group::<B>(block, &scales, g, &x[g], &of_x[g]);
         }
     }
-    if let (Some(x), Some(of_x)) = (x.get(blocks * B::GROUPS), of_x.get(blocks * B::GROUPS)) {
-        for (sums, weights) in sums.iter_mut().zip(weights) {
-            let block = filled_up(&weights[blocks * B::BYTES..]);
-            sums.add_group::<B>(&block, &B::scales::<S>(&block), 0, x, of_x);
-        }
+    if let (Some(x), Some(of_x)) = (x.get(done), of_x.get(done)) {
+        let block = filled_up(rest);
+        sums.add_group::<B>(&block, &B::scales::<S>(&block), 0, x, of_x);
     }
-    sums.map(|sums| from_fn(|r| S::sum(sums.scaled[r]) + sums.offset[r]))
+    from_fn(|r| S::sum(sums.scaled[r]) + sums.offset[r])
 }
 
 /// The end of a row that is no whole number of groups, and zeros after it: only formats without blocks have such rows.
@@ -80,7 +66,6 @@ pub(super) fn filled_up(rest: &[u8]) -> [u8; 128] {
     block
 }
 
-#[derive(Clone, Copy)]
 struct Sums<S: Simd, const R: usize> {
     scaled: [S::F; R],
     offset: [f32; R],
