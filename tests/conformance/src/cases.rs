@@ -14,6 +14,7 @@ mod long_texts;
 mod norms;
 mod penalty;
 mod picks;
+mod reductions;
 mod refusals;
 mod replays;
 mod sampling;
@@ -37,6 +38,7 @@ pub fn all() -> Vec<Case> {
         conditions::cases(),
         captures::cases(),
         penalty::cases(),
+        reductions::cases(),
         refusals::cases(),
         sampling::cases(),
         replays::cases(),
