@@ -26,7 +26,7 @@ pub fn requests(model: &Packaged, text: &Text, tokens: u32, hub: String, gpu: bo
         lanes: vec![Lane::Plain],
     };
     Ok(json!({
-        "start": Request::Start { hub, backend, token: None, checked: Vec::new() },
+        "start": Request::Start { hub, backend, token: None, checked: Vec::new(), tuned: Vec::new() },
         "load": Request::Load { job: 1, model, download: true },
         "write": Request::Write { job: 2, run },
     }))
