@@ -81,7 +81,8 @@ pub fn Lens() -> impl IntoView {
             </PromptBox>
             <div class="row between">
                 <p class="soft small explained">
-                    "Each row is the model cut off after one block: what it would write next, if it had to answer there. The top row is its real answer."
+                    "Each row is the model cut off after one block: what it would write next, if it had to answer there. The top row is its real answer. "
+                    "The output layer was trained for the top row alone: what the lowest rows say may mean little."
                 </p>
                 <label class="check" title="Add the vector of the Steer view, with its layer and strength, while the prompt is read">
                     <input type="checkbox" data-testid="lens-edited" prop:checked=edited prop:disabled=move || !steers() && !edited()
@@ -96,7 +97,7 @@ pub fn Lens() -> impl IntoView {
             <p class="soft small status" role="status" aria-live="polite">{move || status(bench)}</p>
             <Show when=move || looking.found.with(|found| !found.layers.is_empty()) fallback=move || view! { <Empty/> }>
                 <div class="seen">
-                    <grid::Grid/>
+                    <div class="gridded"><grid::Grid/></div>
                     <div class="beside">
                         <details::Details/>
                         <course::CourseChart/>

@@ -1,7 +1,8 @@
 //! The grid: a row for each place in the model, a column for each token.
 
 use super::{Looking, Place};
-use crate::lens::{Findings, Of, place, visible};
+use crate::lens::{Findings, Of, visible};
+use leptos::html::Div;
 use leptos::prelude::*;
 use tiller_protocol::{LensCell, LensLayer};
 use wasm_bindgen::JsCast;
@@ -17,15 +18,28 @@ pub fn Grid() -> impl IntoView {
             looking.chosen.set(Some(place));
         }
     };
+    // The end of the text is what most want to see, and what is looked at first.
+    let scroll = NodeRef::<Div>::new();
+    let begun = Memo::new(move |_| looking.found.with(|found| !found.layers.is_empty()));
+    Effect::new(move |_| {
+        text.track();
+        begun.track();
+        request_animation_frame(move || {
+            if let Some(scroll) = scroll.get_untracked() {
+                scroll.set_scroll_left(scroll.scroll_width());
+            }
+        });
+    });
     view! {
-        <div class="grid-scroll">
+        <ColourChoice/>
+        <div class="grid-scroll" node_ref=scroll>
             <table class="grid" role="grid" aria-label="The most probable next token, by layer and token"
                 data-testid="lens-grid" data-colour=move || looking.colour.get().name()
                 on:mouseover=move |event| look(event.target()) on:focusin=move |event| look(event.target())
                 on:click=move |event| look(event.target()) on:keydown=walk>
                 <thead>
                     <tr>
-                        <th class="corner" scope="col"><ColourChoice/></th>
+                        <th class="corner" scope="col">"after"</th>
                         {move || {
                             let text = text.get();
                             text.tokens.into_iter().skip(text.first as usize).enumerate().map(|(column, token)| view! {
@@ -55,7 +69,7 @@ fn fingerprint(layer: &LensLayer) -> (Option<u32>, u32, usize, Option<u32>) {
 
 #[component]
 fn Row(row: usize, layer: LensLayer) -> impl IntoView {
-    let name = place(&layer);
+    let name = layer.block.map_or_else(|| "embedding".into(), |block| format!("block {block}"));
     view! {
         <tr>
             <th scope="row">{name}</th>
@@ -91,7 +105,7 @@ fn ColourChoice() -> impl IntoView {
         looking.colour.set(chosen.unwrap_or(Of::Own));
     };
     view! {
-        <label class="small" title="The more probable this token is at a place, the deeper the colour there">"Colour: "
+        <label class="small colour" title="The more probable this token is at a place, the deeper the colour there">"Colour: probability of "
             <select class="field small" data-testid="lens-colour" on:change=choose>
                 {move || choices.get().into_iter().map(|(of, name)| view! {
                     <option value=of.name() selected=move || looking.colour.get() == of>{name}</option>
