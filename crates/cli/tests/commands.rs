@@ -193,6 +193,15 @@ fn a_vector_is_made_and_steers() {
     assert_eq!(table.lines().count(), 3, "{table}");
     assert_eq!(table.matches("suggested").count(), 1, "{table}");
 
+    // Of three pairs, what varies beside their mean lies in a plane.
+    let component = json(&on_cpu("vector", &[&["--method", "pca-diff"], &flags[2..]].concat()));
+    let of_component = &component["layers"][1];
+    assert!((of_component["norm"].as_f64().unwrap() - 1.0).abs() < 1e-5, "{of_component}");
+    assert!((0.5..1.0).contains(&of_component["explained"].as_f64().unwrap()), "{of_component}");
+    let unknown = tiller(&["vector", "--model", "x", "--method", "pca", "--pairs", "p", "--out", "o"]);
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("choose one of mean-diff, pca-diff, pca-center"));
+    on_cpu("vector", &flags);
+
     let written = |steering: &[&str]| {
         let flags = [&["--prompt", "I think that today", "--max-tokens", "8", "--json"], steering].concat();
         json(&on_cpu("generate", &flags))["tokens"].clone()

@@ -5,7 +5,7 @@ use tiller_engine::{Controls, Edit, Engine, EngineError, Harvest, Site, TapRows}
 use tiller_formats::FileSource;
 use tiller_interp::InterpError;
 use tiller_interp::evidence::{self, Measurement, NEUTRAL_TEXT};
-use tiller_interp::steer::{LayerDirection, MeanDifference, TokenPair, mean_difference, random_direction};
+use tiller_interp::steer::{Extraction, LayerDirection, Method, TokenPair, extract, random_direction};
 use tiller_model::{ModelFiles, Tokenizer};
 
 const MODEL: &str =
@@ -62,9 +62,13 @@ impl Model {
         PAIRS.iter().map(pair).collect()
     }
 
-    fn directions(&mut self, pairs: &[TokenPair]) -> MeanDifference {
+    fn directions(&mut self, pairs: &[TokenPair]) -> Extraction {
+        self.directions_by(Method::MeanDifference, pairs)
+    }
+
+    fn directions_by(&mut self, method: Method, pairs: &[TokenPair]) -> Extraction {
         let layers: Vec<u32> = (0..self.engine.config().layers).collect();
-        pollster::block_on(mean_difference(&mut self.engine, pairs, &layers, &(), |_, _| {})).unwrap()
+        pollster::block_on(extract(&mut self.engine, method, pairs, &layers, &(), |_, _| {})).unwrap()
     }
 
     /// The logits of the token after `prompt`.
@@ -84,7 +88,7 @@ fn edit(at: &LayerDirection, direction: &[f32], strength: f32) -> Edit {
     Edit::add(Site::ResidPost(at.layer), direction, strength * at.typical_norm / norm)
 }
 
-fn suggested(found: &MeanDifference) -> &LayerDirection {
+fn suggested(found: &Extraction) -> &LayerDirection {
     let layer = found.suggested.expect("ten pairs suggest a layer");
     found.layers.iter().find(|direction| direction.layer == layer).expect("the suggested layer is one of them")
 }
@@ -119,22 +123,25 @@ fn held_out_pairs_separate_and_shuffled_ones_do_not() {
 fn a_vector_moves_words_as_it_should_and_a_random_one_does_not() {
     let mut model = Model::open();
     let pairs = model.pairs();
-    let found = model.directions(&pairs);
-    let at = suggested(&found);
-    let (happy, sad) = (model.token(" happy"), model.token(" sad"));
-    let mut preference = |edits: &[Edit]| {
-        let logits = model.next_logits("Thinking about my life, I feel so", edits);
-        logits[happy] - logits[sad]
-    };
-    let plain = preference(&[]);
-    let up = preference(&[edit(at, &at.difference, 0.2)]) - plain;
-    let down = preference(&[edit(at, &at.difference, -0.2)]) - plain;
-    let random: Vec<f32> = (1..=4)
-        .map(|seed| preference(&[edit(at, &random_direction(seed, at.difference.len()), 0.2)]) - plain)
-        .collect();
-    println!("layer {}: plain {plain}, up {up}, down {down}, random {random:?}", at.layer);
-    let largest = random.iter().fold(0f32, |largest, shift| largest.max(shift.abs()));
-    assert!(up > 2.0 * largest && -down > 2.0 * largest, "up {up}, down {down}, random {random:?}");
+    // What varies between the pairs is not what they share: `pca-diff` is not expected to steer.
+    for method in [Method::MeanDifference, Method::PcaCenter] {
+        let found = model.directions_by(method, &pairs);
+        let at = suggested(&found);
+        let (happy, sad) = (model.token(" happy"), model.token(" sad"));
+        let mut preference = |edits: &[Edit]| {
+            let logits = model.next_logits("Thinking about my life, I feel so", edits);
+            logits[happy] - logits[sad]
+        };
+        let plain = preference(&[]);
+        let up = preference(&[edit(at, &at.direction, 0.2)]) - plain;
+        let down = preference(&[edit(at, &at.direction, -0.2)]) - plain;
+        let random: Vec<f32> = (1..=4)
+            .map(|seed| preference(&[edit(at, &random_direction(seed, at.direction.len()), 0.2)]) - plain)
+            .collect();
+        println!("{}, layer {}: plain {plain}, up {up}, down {down}, random {random:?}", method.name(), at.layer);
+        let largest = random.iter().fold(0f32, |largest, shift| largest.max(shift.abs()));
+        assert!(up > 2.0 * largest && -down > 2.0 * largest, "up {up}, down {down}, random {random:?}");
+    }
 }
 
 #[test]
@@ -145,7 +152,7 @@ fn evidence_of_nothing_is_nothing_and_of_a_vector_is_more_than_chance() {
     let at = suggested(&found).clone();
     let (prompt, neutral) = (model.tokens("Thinking about my life, I feel so"), model.tokens(NEUTRAL_TEXT));
     let mut measure = |strength, seeds: &[u32]| {
-        let edits = [edit(&at, &at.difference, strength)];
+        let edits = [edit(&at, &at.direction, strength)];
         let what = Measurement { edits: &edits, prompt: &prompt, neutral: &neutral, seeds };
         let mut last = (0, 0);
         let found =
@@ -183,7 +190,8 @@ fn methods_stop_when_told_to() {
     let mut model = Model::open();
     let pairs = model.pairs();
     let at_once = StopAt { asked: Cell::new(0), limit: 0 };
-    let stopped = pollster::block_on(mean_difference(&mut model.engine, &pairs, &[3], &at_once, |_, _| {}));
+    let stopped =
+        pollster::block_on(extract(&mut model.engine, Method::MeanDifference, &pairs, &[3], &at_once, |_, _| {}));
     assert!(matches!(stopped, Err(InterpError::Engine(EngineError::Cancelled))), "{stopped:?}");
 
     let (prompt, neutral) = (model.tokens("Hello"), model.tokens("One two three four five."));
@@ -202,7 +210,8 @@ fn a_text_longer_than_a_step_is_read_at_its_last_token() {
     let long: Vec<u32> = (0..150).map(|i| 300 + 7 * i).collect();
     let short = model.tokens("Hello there");
     let pairs = [TokenPair { positive: long.clone(), negative: short.clone() }];
-    let found = pollster::block_on(mean_difference(&mut model.engine, &pairs, &[9], &(), |_, _| {})).unwrap();
+    let found =
+        pollster::block_on(extract(&mut model.engine, Method::MeanDifference, &pairs, &[9], &(), |_, _| {})).unwrap();
 
     let prompts = [long, short];
     let what = Harvest { prompts: &prompts, sites: &[Site::ResidPost(9)], rows: TapRows::All, edits: &[] };
@@ -211,7 +220,7 @@ fn a_text_longer_than_a_step_is_read_at_its_last_token() {
     pollster::block_on(model.engine.harvest(&what, &(), |_, _| {}, sink)).unwrap();
     let expected: Vec<f32> = last[0].iter().zip(&last[1]).map(|(p, n)| p - n).collect();
     let distance: f32 =
-        expected.iter().zip(&found.layers[0].difference).map(|(a, b)| (a - b).powi(2)).sum::<f32>().sqrt();
+        expected.iter().zip(&found.layers[0].direction).map(|(a, b)| (a - b).powi(2)).sum::<f32>().sqrt();
     assert!(distance < 1e-4 * found.layers[0].norm, "{distance} of {}", found.layers[0].norm);
 }
 
@@ -220,7 +229,8 @@ fn what_cannot_be_read_is_refused() {
     let mut model = Model::open();
     let pairs = model.pairs();
     let mut read = |pairs: &[TokenPair], layers: &[u32]| {
-        let found = pollster::block_on(mean_difference(&mut model.engine, pairs, layers, &(), |_, _| {}));
+        let found =
+            pollster::block_on(extract(&mut model.engine, Method::MeanDifference, pairs, layers, &(), |_, _| {}));
         found.unwrap_err().to_string()
     };
     assert!(read(&[], &[0]).contains("there are no pairs"));

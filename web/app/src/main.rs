@@ -1,7 +1,7 @@
 //! The page: views, widgets, charts. It only draws; the worker computes.
 
 // A native build holds what needs no browser, and its tests.
-#![cfg_attr(not(target_arch = "wasm32"), allow(dead_code))]
+#![cfg_attr(not(target_arch = "wasm32"), allow(dead_code, unused_imports))]
 
 mod comparison;
 mod experiment;

@@ -7,7 +7,7 @@ mod runs;
 mod worker;
 
 use crate::bridge;
-use crate::experiment::Experiment;
+use crate::experiment::{Experiment, Method};
 use crate::history::History;
 use crate::{address, settings};
 use leptos::prelude::*;
@@ -79,6 +79,7 @@ pub enum ModelState {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Building {
     pub job: JobId,
+    pub method: Method,
     pub pairs: Vec<Pair>,
     pub progress: Option<Progress>,
 }
@@ -275,14 +276,18 @@ impl Workbench {
 
     /// Builds the vector of the pairs if there are any, unless that is being done.
     pub fn build_vector(self) {
-        let pairs = self.experiment.get_untracked().complete_pairs();
-        let same = self.building.get_untracked().is_some_and(|building| building.pairs == pairs);
+        let (pairs, method) =
+            self.experiment.with_untracked(|experiment| (experiment.complete_pairs(), experiment.method));
+        let same = self
+            .building
+            .get_untracked()
+            .is_some_and(|building| (&building.pairs, building.method) == (&pairs, method));
         if same || pairs.is_empty() || !matches!(self.model.get_untracked(), ModelState::Ready(_)) {
             return;
         }
         let job = self.new_job();
-        self.building.set(Some(Building { job, pairs: pairs.clone(), progress: None }));
-        bridge::send(&Request::BuildVector { job, pairs });
+        self.building.set(Some(Building { job, method, pairs: pairs.clone(), progress: None }));
+        bridge::send(&Request::BuildVector { job, method: method.name().into(), pairs });
     }
 
     /// Goes to another view. What it needs and nobody else did is made now.

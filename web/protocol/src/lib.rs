@@ -50,8 +50,9 @@ pub enum Request {
     /// Fetch (or find in the cache) and load a model. Progress, then [`Event::Loaded`] or [`Event::Failed`]; without
     /// leave to `download`, [`Event::NotHere`] where it would have to be fetched.
     Load { job: JobId, model: ModelRef, download: bool },
-    /// Directions at every layer from contrasting pairs. Progress, then [`Event::Directions`].
-    BuildVector { job: JobId, pairs: Vec<Pair> },
+    /// Directions at every layer from contrasting pairs, by a method's name ("mean-diff"). Progress, then
+    /// [`Event::Directions`].
+    BuildVector { job: JobId, method: String, pairs: Vec<Pair> },
     /// Write: the plain and the steered run side by side, one batch. Streams [`Event::Token`], ends with
     /// [`Event::Written`]. A later `Write` cancels the one that runs.
     Write { job: JobId, run: RunSpec },

@@ -38,7 +38,7 @@ pub async fn run(request: Request, bench: &mut Bench, live: &Live) {
 async fn perform(request: Request, bench: &mut Bench, live: &Live) -> Result<Event, Stop> {
     match request {
         Request::Load { model, download, .. } => load::run(bench, live, model, download).await,
-        Request::BuildVector { pairs, .. } => vector::build(bench, live, &pairs).await,
+        Request::BuildVector { method, pairs, .. } => vector::build(bench, live, &method, &pairs).await,
         Request::Write { run, .. } => write::run(bench, live, run).await,
         Request::Measure { run, .. } => measure::run(bench, live, run).await,
         Request::ReadLens { run, follow, .. } => lens::read(bench, live, run, &follow).await,

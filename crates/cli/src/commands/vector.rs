@@ -4,12 +4,12 @@ use crate::loaded::{DeviceFlags, Loaded};
 use crate::model_file::ModelSource;
 use crate::output;
 use anyhow::{anyhow, bail};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde::Serialize;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use tiller_experiment::{ControlVectorFile, Session, VectorAtLayer};
-use tiller_interp::steer::{LayerDirection, MeanDifference, TokenPair, mean_difference};
+use tiller_interp::steer::{Extraction, LayerDirection, Method, TokenPair, extract};
 use tiller_recipe::{Pair, Prompt};
 
 #[derive(Args)]
@@ -17,7 +17,9 @@ pub struct Flags {
     /// A GGUF file, a folder with config.json and safetensors, or owner/name[@revision][/file.gguf] on the hub.
     #[arg(long, value_name = "FILE|FOLDER|REPO")]
     model: ModelSource,
-    #[arg(long, value_enum, default_value = "mean-diff")]
+    /// How the direction is made of the pairs: mean-diff (the mean difference), pca-diff (the first component of how the
+    /// differences vary), or pca-center (the first component of the differences themselves).
+    #[arg(long, value_name = "METHOD", default_value = "mean-diff", value_parser = method)]
     method: Method,
     /// A line for each pair: {"positive": "..", "negative": ".."}.
     #[arg(long, value_name = "FILE.jsonl")]
@@ -35,18 +37,10 @@ pub struct Flags {
     json: bool,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Method {
-    /// The mean difference at the last token.
-    MeanDiff,
-}
-
-impl Method {
-    fn name(self) -> &'static str {
-        match self {
-            Method::MeanDiff => "mean-diff",
-        }
-    }
+/// A method by its name.
+fn method(given: &str) -> Result<Method, String> {
+    let names = Method::ALL.map(Method::name).join(", ");
+    Method::named(given).ok_or_else(|| format!("there is no method {given}: choose one of {names}"))
 }
 
 #[derive(Serialize)]
@@ -64,15 +58,13 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
     let mut loaded = flags.device.load(&flags.model).await?;
     let pairs = pairs.iter().map(|pair| tokens(&loaded.session, pair)).collect::<anyhow::Result<Vec<_>>>()?;
     let layers = flags.layers.unwrap_or_else(|| (0..loaded.session.engine.config().layers).collect());
-    let found = match flags.method {
-        Method::MeanDiff => mean_difference(&mut loaded.session.engine, &pairs, &layers, &(), |_, _| {}).await?,
-    };
-    save(&flags.out, flags.method, &found, &loaded)?;
+    let found = extract(&mut loaded.session.engine, flags.method, &pairs, &layers, &(), |_, _| {}).await?;
+    save(&flags.out, &found, &loaded)?;
     if !flags.json {
         return output::text(&table(&found));
     }
     output::json(&Report {
-        method: flags.method.name(),
+        method: found.method.name(),
         pairs: found.pairs,
         suggested: found.suggested,
         layers: &found.layers,
@@ -101,21 +93,21 @@ fn tokens(session: &Session, pair: &Pair) -> anyhow::Result<TokenPair> {
     Ok(TokenPair { positive: tokens(&pair.positive)?, negative: tokens(&pair.negative)? })
 }
 
-fn save(path: &Path, method: Method, found: &MeanDifference, loaded: &Loaded) -> anyhow::Result<()> {
+fn save(path: &Path, found: &Extraction, loaded: &Loaded) -> anyhow::Result<()> {
     let layers = found.layers.iter().map(|layer| VectorAtLayer {
         layer: layer.layer,
-        direction: layer.difference.clone(),
+        direction: layer.direction.clone(),
         norm: layer.norm,
         typical_norm: layer.typical_norm,
     });
-    let file = ControlVectorFile { method: method.name().into(), layers: layers.collect() };
+    let file = ControlVectorFile { method: found.method.name().into(), layers: layers.collect() };
     let bytes = file.to_bytes(&loaded.session.engine.config().architecture)?;
     let not_written = |error| anyhow!("{} could not be written ({error}): choose another place", path.display());
     std::fs::write(path, bytes).map_err(not_written)
 }
 
 /// A line for each layer; the suggested one is marked.
-fn table(found: &MeanDifference) -> String {
+fn table(found: &Extraction) -> String {
     let mut table = "layer      norm   typical norm       d'   held-out accuracy\n".to_string();
     for layer in &found.layers {
         let (d_prime, accuracy) = match layer.separability {

@@ -90,15 +90,12 @@ impl Contrast {
         self.positive.chunks_exact(self.width).zip(self.negative.chunks_exact(self.width))
     }
 
-    /// The sum of the pairs' differences, positive less negative: `[width]`.
-    pub fn summed_difference(&self) -> Vec<f64> {
-        let mut sum = vec![0.0; self.width];
-        for (positive, negative) in self.pairs() {
-            for ((sum, &p), &n) in sum.iter_mut().zip(positive).zip(negative) {
-                *sum += f64::from(p) - f64::from(n);
-            }
-        }
-        sum
+    /// The pairs' differences, positive less negative: `[pairs, width]`.
+    pub fn differences(&self) -> Vec<Vec<f64>> {
+        let difference = |(positive, negative): (&[f32], &[f32])| {
+            positive.iter().zip(negative).map(|(&p, &n)| f64::from(p) - f64::from(n)).collect()
+        };
+        self.pairs().map(difference).collect()
     }
 
     /// Mean L2 norm over all texts, of both classes.

@@ -1,9 +1,9 @@
 //! Whether a direction holds the concept, or only the texts that it was made from.
 
-use super::Contrast;
+use super::{Contrast, Method};
 use serde::Serialize;
 
-/// Held-out separability: each pair is scored along the direction built from the *other* pairs.
+/// Held-out separability: each pair is scored along a direction that was built without it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Separability {
     /// Difference of the classes' mean scores over their pooled standard deviation (Cohen's d, signal detection's d').
@@ -16,24 +16,38 @@ pub struct Separability {
 /// With fewer pairs a direction left after taking one out is one text's, and a deviation of scores says nothing.
 const FEWEST_PAIRS: usize = 3;
 
+/// Directions that are built to score pairs that they were not built from. A mean without one pair is a subtraction; a
+/// component has to be found anew.
+const FOLDS: usize = 10;
+
 impl Separability {
-    /// Leaves out one pair after the other, scoring both its texts by their projection on the unit mean difference of
-    /// the others. Needs no further passes: with S the sum of all differences, the direction without pair i is along
-    /// S - d_i. `None` for fewer than three pairs.
-    pub fn leave_one_pair_out(contrast: &Contrast) -> Option<Separability> {
-        if contrast.pairs().len() < FEWEST_PAIRS {
+    /// Of a mean difference, each pair is scored along that of all others; of components, along the one of the pairs
+    /// in other folds (every tenth pair is in one). Scores are projections on the unit direction. `None` for fewer than
+    /// three pairs.
+    pub fn held_out(method: Method, contrast: &Contrast) -> Option<Separability> {
+        let differences = contrast.differences();
+        let pairs = differences.len();
+        if pairs < FEWEST_PAIRS {
             return None;
         }
-        let sum = contrast.summed_difference();
-        let scores = contrast.pairs().map(|(positive, negative)| {
-            let difference = positive.iter().zip(negative).map(|(&p, &n)| f64::from(p) - f64::from(n));
-            let direction: Vec<f64> = sum.iter().zip(difference).map(|(sum, own)| sum - own).collect();
-            let length = direction.iter().map(|x| x * x).sum::<f64>().sqrt();
-            // The other pairs cancel out: they point nowhere, and do not tell this one's texts apart.
-            if length == 0.0 {
-                return (0.0, 0.0);
+        let directions: Vec<Option<Vec<f64>>> = match method {
+            Method::MeanDifference => without_each(&differences),
+            _ => {
+                let folds = FOLDS.min(pairs);
+                let without = |fold: usize| {
+                    let others = differences.iter().enumerate().filter(|(pair, _)| pair % folds != fold);
+                    let others: Vec<Vec<f64>> = others.map(|(_, difference)| difference.clone()).collect();
+                    method.direction(&others).map(|made| made.vector)
+                };
+                let by_fold: Vec<Option<Vec<f64>>> = (0..folds).map(without).collect();
+                (0..pairs).map(|pair| by_fold[pair % folds].clone()).collect()
             }
-            let along = |x: &[f32]| x.iter().zip(&direction).map(|(&x, d)| f64::from(x) * d).sum::<f64>() / length;
+        };
+        let scores = contrast.pairs().zip(&directions).map(|((positive, negative), direction)| {
+            // The other pairs point nowhere, and do not tell this one's texts apart.
+            let Some(direction) = direction else { return (0.0, 0.0) };
+            let length = direction.iter().map(|x| x * x).sum::<f64>().sqrt();
+            let along = |x: &[f32]| x.iter().zip(direction).map(|(&x, d)| f64::from(x) * d).sum::<f64>() / length;
             (along(positive), along(negative))
         });
         let (positive, negative): (Vec<f64>, Vec<f64>) = scores.unzip();
@@ -43,6 +57,19 @@ impl Separability {
             accuracy: right as f32 / positive.len() as f32,
         })
     }
+}
+
+/// For each pair, a vector along the mean difference of all others: with S the sum of all differences, S - d_i.
+fn without_each(differences: &[Vec<f64>]) -> Vec<Option<Vec<f64>>> {
+    let mut sum = vec![0.0; differences[0].len()];
+    for difference in differences {
+        sum.iter_mut().zip(difference).for_each(|(sum, x)| *sum += x);
+    }
+    let without = |own: &Vec<f64>| {
+        let others: Vec<f64> = sum.iter().zip(own).map(|(sum, own)| sum - own).collect();
+        others.iter().any(|x| *x != 0.0).then_some(others)
+    };
+    differences.iter().map(without).collect()
 }
 
 /// `(mean(a) - mean(b)) / sqrt((var(a) + var(b)) / 2)`, with the unbiased variances.
@@ -62,7 +89,7 @@ mod tests {
 
     /// One number a text: the direction is the sign of the other pairs' summed difference.
     fn on_a_line(positive: &[f32], negative: &[f32]) -> Option<Separability> {
-        Separability::leave_one_pair_out(&Contrast::new(0, 1, positive.to_vec(), negative.to_vec()))
+        Separability::held_out(Method::MeanDifference, &Contrast::new(0, 1, positive.to_vec(), negative.to_vec()))
     }
 
     #[test]
@@ -80,6 +107,19 @@ mod tests {
         // direction that points down, and each of the others one that points up: none is right.
         let found = on_a_line(&[5.0, 0.0, 0.0], &[0.0, 1.0, 1.0]).unwrap();
         assert_eq!(found.accuracy, 0.0);
+    }
+
+    #[test]
+    fn components_are_judged_by_pairs_they_have_not_seen() {
+        // Twelve pairs along (1, 0), all alike, and noise along (0, 1).
+        let noise = |i: usize| 1.5 * ((i * i) as f32).sin();
+        let positive: Vec<f32> = (0..12).flat_map(|i| [1.0, noise(i)]).collect();
+        let negative: Vec<f32> = (0..12).flat_map(|i| [-1.0, noise(i + 50)]).collect();
+        let contrast = Contrast::new(0, 2, positive, negative);
+        let held_out = |method| Separability::held_out(method, &contrast).unwrap();
+        assert_eq!(held_out(Method::MeanDifference).accuracy, 1.0);
+        // The component of what varies is the noise.
+        assert!(held_out(Method::PcaDifference).accuracy < 1.0);
     }
 
     #[test]

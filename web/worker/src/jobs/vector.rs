@@ -5,15 +5,17 @@ use crate::desk::Bench;
 use crate::failure::Stop;
 use crate::live::Live;
 use tiller_experiment::Session;
-use tiller_interp::steer::{MeanDifference, TokenPair, mean_difference};
+use tiller_interp::steer::{Extraction, Method, TokenPair, extract};
 use tiller_protocol::{Directions, Event, LayerDirection, Separability};
 use tiller_recipe::{Direction, Pair};
 
-pub async fn build(bench: &mut Bench, live: &Live, pairs: &[Pair]) -> Result<Event, Stop> {
+pub async fn build(bench: &mut Bench, live: &Live, method: &str, pairs: &[Pair]) -> Result<Event, Stop> {
+    let unknown = || Stop::failed("The vector cannot be built", format!("there is no method {method}: choose another"));
+    let method = Method::named(method).ok_or_else(unknown)?;
     let session = session(bench)?;
     let pairs = pairs.iter().map(|pair| token_pair(session, pair)).collect::<Result<Vec<_>, _>>()?;
     let layers: Vec<u32> = (0..session.engine.config().layers).collect();
-    let found = mean_difference(&mut session.engine, &pairs, &layers, live, reading(live)).await?;
+    let found = extract(&mut session.engine, method, &pairs, &layers, live, reading(live)).await?;
     Ok(Event::Directions { job: live.job, directions: directions(found)? })
 }
 
@@ -31,24 +33,24 @@ fn token_pair(session: &Session, pair: &Pair) -> Result<TokenPair, Stop> {
     Ok(TokenPair { positive: tokens(&pair.positive)?, negative: tokens(&pair.negative)? })
 }
 
-fn directions(found: MeanDifference) -> Result<Directions, Stop> {
+fn directions(found: Extraction) -> Result<Directions, Stop> {
     let no_direction = || {
         Stop::failed(
             "The pairs hold no direction",
-            "both sides read alike at some layer: make the texts of each pair differ",
+            "at some layer both sides read alike, or all pairs differ in the same way: write other pairs, or choose another method",
         )
     };
     let layer = |layer: tiller_interp::steer::LayerDirection| {
         Ok(LayerDirection {
             layer: layer.layer,
-            direction: Direction::along(&layer.difference).ok_or_else(no_direction)?,
+            direction: Direction::along(&layer.direction).ok_or_else(no_direction)?,
             norm: layer.norm,
             typical_norm: layer.typical_norm,
             separability: layer.separability.map(|s| Separability { d_prime: s.d_prime, accuracy: s.accuracy }),
         })
     };
     Ok(Directions {
-        method: "mean-diff".into(),
+        method: found.method.name().into(),
         suggested: found.suggested,
         pairs: found.pairs as u32,
         layers: found.layers.into_iter().map(layer).collect::<Result<_, Stop>>()?,

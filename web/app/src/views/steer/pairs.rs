@@ -1,5 +1,6 @@
 //! The contrasting sentences, and the vector that is built from them.
 
+use crate::experiment::{Experiment, Method};
 use crate::figures;
 use crate::pasted_pairs::pasted_pairs;
 use crate::starting_sets::STARTING_SETS;
@@ -62,6 +63,7 @@ pub fn Pairs() -> impl IntoView {
                 <button class="btn" on:click=add>"Add a pair"</button>
                 <BuildButton/>
             </div>
+            <MethodChoice/>
             <VectorStatus/>
             <VectorFiles/>
         </div>
@@ -128,8 +130,33 @@ fn BuildButton() -> impl IntoView {
     let ready = move || matches!(bench.model.get(), ModelState::Ready(_));
     view! {
         <button class="btn go" data-testid="build-vector" prop:disabled=move || !ready()
-            title="The mean difference of the residual stream between the two sides, at the last token, at every layer"
+            title="A direction in the residual stream that tells the two sides apart, read at the last token, at every layer"
             on:click=move |_| bench.build_vector_as_asked()>"Build vector"</button>
+    }
+}
+
+/// How the vector was made, as people call it.
+fn made_by(experiment: &Experiment) -> String {
+    let name = experiment.vector.as_ref().map(|chosen| chosen.directions.method.as_str()).unwrap_or_default();
+    Method::named(name).map_or_else(|| name.to_string(), |method| method.title().replace("Mean", "mean"))
+}
+
+#[component]
+fn MethodChoice() -> impl IntoView {
+    let bench = expect_context::<Workbench>();
+    let method = move || bench.experiment.with(|experiment| experiment.method);
+    let choose = move |input: web_sys::Event| {
+        let chosen = Method::named(&event_target_value(&input)).unwrap_or_default();
+        bench.change("method", |experiment| experiment.method = chosen);
+    };
+    view! {
+        <label class="small soft" title=move || method().explanation()>"Method "
+            <select class="field small method" data-testid="method" on:change=choose>
+                {Method::ALL.map(|each| view! {
+                    <option value=each.name() title=each.explanation() selected=move || method() == each>{each.title()}</option>
+                })}
+            </select>
+        </label>
     }
 }
 
@@ -152,13 +179,14 @@ fn VectorStatus() -> impl IntoView {
             None => "Reading the pairs".into(),
         },
         "none" => "No vector yet.".into(),
-        "stale" => "The pairs were changed since the vector was built.".into(),
+        "stale" => "The pairs or the method were changed since the vector was built.".into(),
         _ => bench.experiment.with(|experiment| {
             let Some(at) = experiment.vector.as_ref().and_then(|chosen| chosen.at_layer()) else {
                 return String::new();
             };
             let pairs = experiment.vector.as_ref().map_or(0, |chosen| chosen.directions.pairs);
-            let from = if pairs == 0 { "From a file".into() } else { format!("From {pairs} pairs, mean difference") };
+            let from =
+                if pairs == 0 { "From a file".into() } else { format!("From {pairs} pairs, {}", made_by(experiment)) };
             format!("{from}; {} long at layer {}.", figures::quantity(at.norm.into()), at.layer)
         }),
     };

@@ -1,13 +1,14 @@
-//! Mean-difference steering vectors.
+//! Steering vectors from contrasting pairs.
 
-use super::{Contrast, Separability, TokenPair};
+use super::{Contrast, Method, Separability, TokenPair};
 use crate::InterpError;
 use serde::Serialize;
 use tiller_engine::{Controls, Engine};
 
 /// Directions at some layers of a model.
 #[derive(Clone, Debug, PartialEq)]
-pub struct MeanDifference {
+pub struct Extraction {
+    pub method: Method,
     /// By layer, ascending.
     pub layers: Vec<LayerDirection>,
     /// The layer to begin with; `None` where separability is not known (fewer than three pairs).
@@ -19,44 +20,57 @@ pub struct MeanDifference {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LayerDirection {
     pub layer: u32,
-    /// Mean difference, positive less negative, `[d_model]`, not normalised.
+    /// `[d_model]`: the mean difference itself, or a component of length one. Zero where the pairs give no direction.
     #[serde(skip)]
-    pub difference: Vec<f32>,
-    /// L2 norm of `difference`.
+    pub direction: Vec<f32>,
+    /// L2 norm of `direction`.
     pub norm: f32,
     /// Mean L2 norm of the residual stream over the texts' last tokens.
     pub typical_norm: f32,
+    /// Of a component, its share of the variance that it was made of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub explained: Option<f32>,
     /// `None` for fewer than three pairs.
     pub separability: Option<Separability>,
 }
 
-/// The mean difference of the residual stream between positive and negative texts, read at their last tokens after each
-/// block of `layers` (Rimsky et al. 2023, "Steering Llama 2 via Contrastive Activation Addition"; Marks and Tegmark
-/// 2023, "The Geometry of Truth", call the same direction mass-mean).
+/// The direction of each block's output (`blocks.N.hook_resid_post`) that tells positive from negative texts, read at
+/// their last tokens.
 ///
-/// All texts run in one batch. `progress` is told the tokens done and in all. Errors as [`Contrast::read`].
-pub async fn mean_difference(
+/// All texts run in one batch, whatever the method. `progress` is told the tokens done and in all. Errors as
+/// [`Contrast::read`].
+pub async fn extract(
     engine: &mut Engine,
+    method: Method,
     pairs: &[TokenPair],
     layers: &[u32],
     controls: &impl Controls,
     progress: impl FnMut(u64, u64),
-) -> Result<MeanDifference, InterpError> {
+) -> Result<Extraction, InterpError> {
     let blocks = engine.config().layers;
     let contrasts = Contrast::read(engine, pairs, layers, controls, progress).await?;
-    let layers: Vec<LayerDirection> = contrasts.iter().map(direction).collect();
-    Ok(MeanDifference { suggested: suggest(&layers, blocks), layers, pairs: pairs.len() })
+    let mut layers = Vec::with_capacity(contrasts.len());
+    for contrast in &contrasts {
+        layers.push(direction(method, contrast));
+        controls.pause().await;
+        if controls.cancelled() {
+            return Err(tiller_engine::EngineError::Cancelled.into());
+        }
+    }
+    Ok(Extraction { method, suggested: suggest(&layers, blocks), layers, pairs: pairs.len() })
 }
 
-fn direction(contrast: &Contrast) -> LayerDirection {
-    let pairs = contrast.pairs().len() as f64;
-    let mean: Vec<f64> = contrast.summed_difference().iter().map(|sum| sum / pairs).collect();
+fn direction(method: Method, contrast: &Contrast) -> LayerDirection {
+    let made = method.direction(&contrast.differences());
+    let explained = made.as_ref().and_then(|made| made.explained).map(|share| share as f32);
+    let vector = made.map_or_else(|| vec![0.0; contrast.width()], |made| made.vector);
     LayerDirection {
         layer: contrast.layer,
-        difference: mean.iter().map(|&x| x as f32).collect(),
-        norm: mean.iter().map(|x| x * x).sum::<f64>().sqrt() as f32,
+        norm: vector.iter().map(|x| x * x).sum::<f64>().sqrt() as f32,
+        direction: vector.iter().map(|&x| x as f32).collect(),
         typical_norm: contrast.typical_norm() as f32,
-        separability: Separability::leave_one_pair_out(contrast),
+        explained,
+        separability: Separability::held_out(method, contrast),
     }
 }
 
@@ -93,8 +107,8 @@ mod tests {
 
     #[test]
     fn the_planted_direction_is_found() {
-        let found = direction(&planted(4));
-        assert_eq!((found.layer, &*found.difference, found.norm), (4, &[0.0, 2.0][..], 2.0));
+        let found = direction(Method::MeanDifference, &planted(4));
+        assert_eq!((found.layer, &*found.direction, found.norm), (4, &[0.0, 2.0][..], 2.0));
         let norms = [101f32.sqrt(), 101f32.sqrt(), 18.25f32.sqrt(), 16.25f32.sqrt(), 0.5, 1.5];
         assert!((found.typical_norm - norms.iter().sum::<f32>() / 6.0).abs() < 1e-6, "{}", found.typical_norm);
         // Scores along (0, 1): 1, 1.5, 0.5 against -1, -0.5, -1.5; deviations of a half each.
@@ -102,7 +116,10 @@ mod tests {
     }
 
     fn judged(layer: u32, d_prime: f32, accuracy: f32) -> LayerDirection {
-        LayerDirection { separability: Some(Separability { d_prime, accuracy }), ..direction(&planted(layer)) }
+        LayerDirection {
+            separability: Some(Separability { d_prime, accuracy }),
+            ..direction(Method::MeanDifference, &planted(layer))
+        }
     }
 
     #[test]
@@ -120,7 +137,7 @@ mod tests {
 
     #[test]
     fn without_separability_nothing_is_suggested() {
-        let unjudged = LayerDirection { separability: None, ..direction(&planted(4)) };
+        let unjudged = LayerDirection { separability: None, ..direction(Method::MeanDifference, &planted(4)) };
         assert_eq!(suggest(&[unjudged], 8), None);
     }
 }
