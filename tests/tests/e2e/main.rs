@@ -27,6 +27,7 @@ mod keyboard;
 mod lens;
 mod links;
 mod looks;
+mod methods;
 mod steering;
 mod storage_troubles;
 mod untrusted_text;
