@@ -202,3 +202,25 @@ fn drawing_with_a_seed_is_the_same_on_both_backends() {
         assert_ne!(write(&mut load(BackendKind::Cpu, 256), &other), on_cpu, "another seed, another text");
     }
 }
+
+/// Prompts are read in steps of 128 tokens; only the last of them has a token to go on from.
+fn a_prompt_of_several_steps_is_continued(backend: BackendKind) {
+    let golden = golden::smollm2();
+    let long = &golden.perplexity.ids;
+    let prompt: Vec<u32> = long.iter().cycle().take(300).copied().collect();
+    let mut session = load(backend, 512);
+    let written = write(&mut session, &generation(&[&prompt], 1));
+    let logits = read(&mut session, &prompt, &[Site::Logits], &[]).remove(0).pop().unwrap();
+    let best = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap();
+    assert_eq!(written, [[best as u32]]);
+}
+
+#[test]
+fn a_prompt_of_several_steps_is_continued_on_the_cpu() {
+    a_prompt_of_several_steps_is_continued(BackendKind::Cpu);
+}
+
+#[test]
+fn a_prompt_of_several_steps_is_continued_on_the_gpu() {
+    a_prompt_of_several_steps_is_continued(BackendKind::Gpu);
+}

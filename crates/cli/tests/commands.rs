@@ -198,7 +198,7 @@ fn a_vector_is_made_and_steers() {
     let of_component = &component["layers"][1];
     assert!((of_component["norm"].as_f64().unwrap() - 1.0).abs() < 1e-5, "{of_component}");
     assert!((0.5..1.0).contains(&of_component["explained"].as_f64().unwrap()), "{of_component}");
-    let unknown = tiller(&["vector", "--model", "x", "--method", "pca", "--pairs", "p", "--out", "o"]);
+    let unknown = tiller(&["vector", "--model", text(&model()), "--method", "pca", "--pairs", "p", "--out", "o"]);
     assert!(String::from_utf8_lossy(&unknown.stderr).contains("choose one of mean-diff, pca-diff, pca-center"));
     on_cpu("vector", &flags);
 

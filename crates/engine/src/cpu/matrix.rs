@@ -141,6 +141,10 @@ pub(super) fn multiply(x: &[f32], matrices: &[CpuMatrix], way: Way) -> Vec<f32> 
 fn product(x: &[f32], matrices: &[CpuMatrix], way: Way, run: impl Run) -> Vec<f32> {
     let cols = matrices[0].cols;
     let n = x.len() / cols;
+    // A step within a long prompt picks no row to go on from.
+    if n == 0 {
+        return Vec::new();
+    }
     let rows: usize = matrices.iter().map(|w| w.rows).sum();
     let mut columns = vec![0.0; rows * n];
     let tile = match way {

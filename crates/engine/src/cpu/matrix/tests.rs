@@ -84,6 +84,13 @@ fn a_row_is_multiplied_alike_in_any_company() {
 }
 
 #[test]
+fn no_rows_give_no_rows() {
+    for way in [Way::FewRows, Way::ManyRows] {
+        assert!(multiply(&[], &[matrix(Quant::Q4_1, 5, 64, 1)], way).is_empty());
+    }
+}
+
+#[test]
 fn matrices_of_different_formats_lie_side_by_side() {
     let w = [Quant::Q4_1, Quant::Q8_0, Quant::F32, Quant::Q6K].map(|quant| matrix(quant, 5, 256, 3));
     let x = noise(3 * 256, 4);

@@ -40,7 +40,8 @@ pub fn Layers() -> impl IntoView {
         let layer = looked.get().unwrap_or(chosen.layer);
         let at = chosen.directions.layers.iter().find(|at| at.layer == layer)?;
         let suggested = if chosen.directions.suggested == Some(layer) { ", suggested" } else { "" };
-        Some(format!("Layer {layer}{suggested}: {}", describe(at)))
+        let is_component = chosen.directions.method.starts_with("pca");
+        Some(format!("Layer {layer}{suggested}: {}", describe(at, is_component)))
     };
     view! {
         <div data-testid="layer-chart">
@@ -93,12 +94,13 @@ fn height(at: &LayerDirection) -> f64 {
     if value.is_finite() { value.max(0.0) } else { 0.0 }
 }
 
-fn describe(at: &LayerDirection) -> String {
-    let lengths = format!(
-        "difference {} long, stream {}",
-        figures::quantity(at.norm.into()),
-        figures::quantity(at.typical_norm.into())
-    );
+fn describe(at: &LayerDirection, is_component: bool) -> String {
+    let stream = figures::quantity(at.typical_norm.into());
+    // A component has length one, which says nothing of the pairs.
+    let lengths = match is_component {
+        true => format!("stream {stream} long"),
+        false => format!("difference {} long, stream {stream}", figures::quantity(at.norm.into())),
+    };
     match at.separability {
         Some(s) => format!(
             "{:.0} % of held-out pairs right, d′ {}; {lengths}",
