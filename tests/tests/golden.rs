@@ -5,7 +5,7 @@
 //! still catch any formula that is wrong by more than rounding: eight-bit activations alone are off by 1e-2.
 
 use std::sync::Arc;
-use tiller_engine::{BackendKind, Edit, Generation, Gpu, Sampling, Site};
+use tiller_engine::{BackendKind, Edit, Generation, Gpu, Harvest, Sampling, Site, TapRows};
 use tiller_experiment::Session;
 use tiller_kernels::Handicap;
 use tiller_recipe::{Prompt, Turn};
@@ -213,6 +213,14 @@ fn a_prompt_of_several_steps_is_continued(backend: BackendKind) {
     let logits = read(&mut session, &prompt, &[Site::Logits], &[]).remove(0).pop().unwrap();
     let best = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap();
     assert_eq!(written, [[best as u32]]);
+
+    let what = Harvest { prompts: &[prompt], sites: &[Site::Logits], rows: TapRows::Picks, edits: &[] };
+    let mut picked = Vec::new();
+    let keep = |reading: tiller_engine::Reading<'_>| picked.push((reading.position, reading.values.to_vec()));
+    pollster::block_on(session.engine.harvest(&what, &(), |_, _| {}, keep)).expect("the harvest runs");
+    assert_eq!(picked.len(), 1);
+    assert_eq!(picked[0].0, 299);
+    assert!(distance(&picked[0].1, &logits) < TOLERANCE, "off by {:e}", distance(&picked[0].1, &logits));
 }
 
 #[test]

@@ -73,6 +73,10 @@ impl CpuMatrix {
         self.bytes.len()
     }
 
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
     pub fn row_bytes(&self) -> usize {
         self.row_bytes
     }

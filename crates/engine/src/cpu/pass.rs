@@ -143,7 +143,7 @@ impl Pass for CpuPass<'_> {
         };
         let n = normed.x.dim(0)?;
         let products = multiply(&values(&normed.x)?, w, self.way);
-        let width = products.len() / n;
+        let width = w.iter().map(CpuMatrix::rows).sum::<usize>();
         let y = Tensor::from_vec(products, (n, width), &Device::Cpu)?;
         Ok(x.over(match bias {
             Some(bias) => y.broadcast_add(bias)?,
