@@ -5,6 +5,7 @@ use crate::bridge;
 use crate::lens::Findings;
 use leptos::prelude::*;
 use tiller_protocol::{JobId, LensLayer, LensText, Progress, Request, RunSpec};
+use tiller_recipe::FOLLOWED_LIMIT;
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LensReading {
@@ -61,6 +62,16 @@ impl Workbench {
             }
         })
         .forget();
+    }
+
+    /// Follows one more token through the layers, if it is not followed yet and there is room.
+    pub fn follow(self, token: String) {
+        self.change("lens", |experiment| {
+            let follow = &mut experiment.lens.follow;
+            if !follow.contains(&token) && follow.len() < FOLLOWED_LIMIT {
+                follow.push(token);
+            }
+        });
     }
 
     pub fn stop_lens(self) {

@@ -6,7 +6,6 @@ use crate::lens::{place, visible};
 use crate::workbench::Workbench;
 use leptos::prelude::*;
 use tiller_protocol::{LensCell, Ranked};
-use tiller_recipe::FOLLOWED_LIMIT;
 
 #[component]
 pub fn Details() -> impl IntoView {
@@ -34,14 +33,6 @@ pub fn Details() -> impl IntoView {
 fn Guesses(cell: LensCell) -> impl IntoView {
     let bench = expect_context::<Workbench>();
     let most = cell.top.first().map_or(0.0, |first| first.log_prob.exp()).max(f32::MIN_POSITIVE);
-    let follow = move |token: String| {
-        bench.change("lens", |experiment| {
-            let follow = &mut experiment.lens.follow;
-            if !follow.contains(&token) && follow.len() < FOLLOWED_LIMIT {
-                follow.push(token);
-            }
-        });
-    };
     view! {
         <div class="alternatives">
             <ul>
@@ -51,7 +42,7 @@ fn Guesses(cell: LensCell) -> impl IntoView {
                     view! {
                         <li>
                             <button class="plain mono word" title="Follow this token through the layers"
-                                on:click=move |_| follow(token.clone())>{visible(&guess.text)}</button>
+                                on:click=move |_| bench.follow(token.clone())>{visible(&guess.text)}</button>
                             <span class="track"><span style=format!("width:{share:.1}%")></span></span>
                             <span class="mono share">{figures::probability(guess.log_prob)}</span>
                         </li>

@@ -18,12 +18,7 @@ pub fn FollowedTokens() -> impl IntoView {
         if token.is_empty() {
             return;
         }
-        bench.change("lens", |experiment| {
-            let follow = &mut experiment.lens.follow;
-            if !follow.contains(&token) && follow.len() < FOLLOWED_LIMIT {
-                follow.push(token);
-            }
-        });
+        bench.follow(token);
         typed.set(String::new());
     };
     let drop = move |token: &str| bench.change("lens", |experiment| experiment.lens.follow.retain(|own| own != token));
