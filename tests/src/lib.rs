@@ -9,6 +9,7 @@ pub mod architectures;
 pub mod docs;
 pub mod golden;
 pub mod optional;
+pub mod organisms;
 pub mod running;
 
 /// Where the files of the model hub are kept on this machine.
