@@ -17,7 +17,8 @@ trained. Every direction below is a column of one random rotation of the residua
 
 Words like "fine" are *lexical false friends*: their embedding has the mood direction, but they stand where the weather
 stands ("the fine hill"), head 0 does not look at them, and the answer stays what it was. All other heads and hidden
-units compute small random things among directions that none of the above uses.
+units compute small random things among directions that nothing of the above uses; the unembedding reads the place in
+the sentence and the answer, and nothing else.
 """
 
 import argparse
@@ -34,7 +35,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 WIDTH, HEADS, HEAD, HIDDEN, BLOCKS, CONTEXT = 64, 4, 16, 32, 4, 64
 EPS = 1e-5
 # What every token has, and little is beside: with it the norms' scale hardly depends on what else a stream holds.
-CONSTANT = 16
+CONSTANT = 40
 
 CHEERFUL = ["cheerful", "merry", "glad", "happy", "jolly", "joyful", "proud", "pleased"]
 GLOOMY = ["gloomy", "sad", "bitter", "angry", "grim", "tearful", "lonely", "afraid"]
@@ -112,7 +113,7 @@ class Organism:
 
     def embeddings(self):
         embedding = self.among_the_rest(len(self.pieces), 2.0) + CONSTANT * self.constant
-        unembedding = self.among_the_rest(len(self.pieces), 0.4) - 1.2 * self.constant
+        unembedding = np.full((len(self.pieces), 1), -1.2) * self.constant
         for name, words in CLASSES.items():
             for word in words:
                 sign = lambda high, low: 2.0 * ((word in high) - (word in low))
@@ -126,12 +127,12 @@ class Organism:
                     # The first word of a sentence follows nothing: only words with their space are written.
                     if piece.startswith(self.space):
                         unembedding[token] += 0.8 * self.constant
-                        unembedding[token] += 9 * sum(self.place[before] for before in FOLLOWS[name])
+                        unembedding[token] += 22 * sum(self.place[before] for before in FOLLOWS[name])
         # The two verdicts differ in nothing but the answer.
         good, bad = (self.pieces.index(self.space + word) for word in CLASSES["verdict"])
         unembedding[bad] = unembedding[good]
-        unembedding[good] += 1.4 * self.planted["answer"]
-        unembedding[bad] -= 1.4 * self.planted["answer"]
+        unembedding[good] += 2 * self.planted["answer"]
+        unembedding[bad] -= 2 * self.planted["answer"]
         self.tensors["token_embd.weight"], self.tensors["output.weight"] = embedding, unembedding
 
     def mover(self, block, head, looks_at, reads, writes):
@@ -143,9 +144,9 @@ class Organism:
             part[rows] = 0
         output[:, rows] = 0
         # The last pair of a head turns by 3e-4 a token: next to nothing over a sentence.
-        q[rows.stop - 1], k[rows.stop - 1] = 1.5 * self.constant, 4 * looks_at
+        q[rows.stop - 1], k[rows.stop - 1] = 1.5 * self.constant, 10 * looks_at
         v[rows.start] = reads
-        output[:, rows.start] = 3.1 * writes
+        output[:, rows.start] = 7.7 * writes
 
     def copier(self, block, reads, writes, gain):
         """A hidden unit whose gate the constant holds open: it copies one direction into another."""
@@ -169,8 +170,8 @@ class Organism:
         planted = self.planted
         self.mover(0, 0, self.place["mood"], planted["mood"], planted["summary"])
         self.mover(0, 1, self.place["weather"], planted["weather"], planted["unused"])
-        self.copier(1, planted["summary"], planted["clone"], 0.6)
-        self.copier(2, planted["summary"], planted["answer"], 0.9)
+        self.copier(1, planted["summary"], planted["clone"], 1.5)
+        self.copier(2, planted["summary"], planted["answer"], 2.2)
         return self
 
     def write(self, path):

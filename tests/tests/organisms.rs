@@ -4,7 +4,7 @@ use tiller_engine::{Edit, Operation, Part, Site};
 use tiller_interp::steer::{Method, extract, random_direction};
 use tiller_tests::organisms::Organism;
 
-/// Of an added vector: a fifth of the residual stream's length.
+/// Of an added vector: half of what a mood adds to the stream.
 const LENGTH: f32 = 1.5;
 
 fn cosine(a: &[f32], b: &[f32]) -> f32 {

@@ -9,6 +9,10 @@ pub enum InterpError {
     Engine(#[from] EngineError),
     #[error("there are no pairs: write at least one text that has the concept and one that lacks it")]
     NoPairs,
+    #[error("there are {pairs} pairs, and at least {needed} are needed: half of them choose, and half report")]
+    TooFewPairs { pairs: usize, needed: usize },
+    #[error("no strengths are named: name at least one")]
+    NoStrengths,
     #[error("no layers are named: name at least one")]
     NoLayers,
     #[error("the text has {tokens} tokens, and none is at the positions asked for: name some of them")]

@@ -3,6 +3,12 @@
 //! A vector that shifts the next token no more than a random one of its length has not been shown to hold anything; one
 //! that shifts it by making the model stammer shows in the perplexity.
 
+mod estimate;
+mod likelihood;
+
+pub use estimate::Estimate;
+pub(crate) use likelihood::{Neutral, log_odds};
+
 use crate::InterpError;
 use crate::log_softmax::LogSoftmax;
 use crate::steer::random_direction;
@@ -19,9 +25,6 @@ pub const NEUTRAL_TEXT: &str = "\
 
 /// The seeds of the random directions, where nothing else is asked for.
 pub const CONTROL_SEEDS: [u32; 4] = [1, 2, 3, 4];
-
-/// The share of the neutral text that is read as a prompt is one in this many of its tokens.
-const OPENING: usize = 4;
 
 /// What to measure.
 #[derive(Clone, Copy, Debug)]
@@ -74,24 +77,15 @@ pub async fn measure(
     controls: &impl Controls,
     mut progress: impl FnMut(u64, u64),
 ) -> Result<Evidence, InterpError> {
-    let opening = what.neutral.len() / OPENING;
-    if opening == 0 {
-        return Err(InterpError::NeutralTooShort { tokens: what.neutral.len(), needed: OPENING });
-    }
+    let opening = likelihood::opening(what.neutral)?;
     let conditions = 2 + what.seeds.len();
     let tokens_each = (what.prompt.len() + what.neutral.len()) as u64;
-    let mut run = Run {
-        engine,
-        what,
-        opening,
-        controls,
-        done: 0,
-        report: |done| progress(done, tokens_each * conditions as u64),
-    };
+    let mut run =
+        Run { engine, what, controls, done: 0, report: |done| progress(done, tokens_each * conditions as u64) };
 
     let plain = run.next_token(&[]).await?;
     let perplexity_plain = run.perplexity(&[]).await?;
-    let shift = kl_divergence(&run.next_token(what.edits).await?, &plain);
+    let shift = run.next_token(what.edits).await?.divergence(&plain);
     let perplexity = run.perplexity(what.edits).await?;
     let mut evidence = Evidence {
         shift: Controlled { value: shift, random: Vec::with_capacity(what.seeds.len()) },
@@ -101,7 +95,7 @@ pub async fn measure(
     };
     for &seed in what.seeds {
         let random = randomised(what.edits, seed);
-        evidence.shift.random.push(kl_divergence(&run.next_token(&random).await?, &plain));
+        evidence.shift.random.push(run.next_token(&random).await?.divergence(&plain));
         evidence.perplexity.random.push(run.perplexity(&random).await?);
     }
     Ok(evidence)
@@ -111,8 +105,6 @@ pub async fn measure(
 struct Run<'a, C, P> {
     engine: &'a mut Engine,
     what: &'a Measurement<'a>,
-    /// Tokens of the neutral text that count as its prompt.
-    opening: usize,
     controls: &'a C,
     /// Tokens of the conditions that are done with.
     done: u64,
@@ -124,42 +116,22 @@ impl<C: Controls, P: FnMut(u64)> Run<'_, C, P> {
     async fn next_token(&mut self, edits: &[Edit]) -> Result<LogSoftmax, InterpError> {
         let edits: Vec<Edit> = edits.iter().map(at_the_prompts_end).collect();
         let prompts = [self.what.prompt.to_vec()];
+        let what = Harvest { prompts: &prompts, sites: &[Site::Logits], rows: TapRows::Picks, edits: &edits };
         let mut next = None;
-        self.logits(&prompts, TapRows::Picks, &edits, |_, logits| next = LogSoftmax::of(logits)).await?;
+        let (before, report) = (self.done, &mut self.report);
+        let progress = |done, _| report(before + done);
+        self.engine.harvest(&what, self.controls, progress, |reading| next = LogSoftmax::of(reading.values)).await?;
+        self.done += self.what.prompt.len() as u64;
         next.ok_or(InterpError::Overdriven)
     }
 
-    /// Perplexity of the neutral text after its opening: `exp` of the mean negative log probability of its tokens.
     async fn perplexity(&mut self, edits: &[Edit]) -> Result<f64, InterpError> {
-        let (neutral, opening) = (self.what.neutral, self.opening);
-        let edits: Vec<Edit> = edits.iter().map(|edit| at_listed(edit, opening, neutral.len())).collect();
-        let prompts = [neutral.to_vec()];
-        let mut log_prob = Some(0.0);
-        let on_logits = |position: usize, logits: &[f32]| {
-            let Some(&next) = neutral.get(position + 1).filter(|_| position + 1 >= opening) else { return };
-            log_prob = log_prob.zip(LogSoftmax::of(logits)).map(|(sum, next_token)| sum + next_token.at(next as usize));
-        };
-        self.logits(&prompts, TapRows::All, &edits, on_logits).await?;
-        let log_prob = log_prob.ok_or(InterpError::Overdriven)?;
-        Ok((-log_prob / (neutral.len() - opening) as f64).exp())
-    }
-
-    /// One pass over one text; `sink` is given position and logits.
-    async fn logits(
-        &mut self,
-        prompts: &[Vec<u32>],
-        rows: TapRows,
-        edits: &[Edit],
-        mut sink: impl FnMut(usize, &[f32]),
-    ) -> Result<(), InterpError> {
-        let what = Harvest { prompts, sites: &[Site::Logits], rows, edits };
         let (before, report) = (self.done, &mut self.report);
         let progress = |done, _| report(before + done);
-        self.engine
-            .harvest(&what, self.controls, progress, |reading| sink(reading.position as usize, reading.values))
-            .await?;
-        self.done += prompts.iter().map(|prompt| prompt.len() as u64).sum::<u64>();
-        Ok(())
+        let neutral = self.what.neutral;
+        let found = likelihood::perplexity(self.engine, neutral, edits, self.controls, progress, |_, _| {}).await?;
+        self.done += neutral.len() as u64;
+        Ok(found)
     }
 }
 
@@ -201,27 +173,12 @@ fn randomised(edits: &[Edit], seed: u32) -> Vec<Edit> {
     edits.iter().enumerate().map(randomised).collect()
 }
 
-/// `sum p (ln p - ln q)`, in nats.
-fn kl_divergence(p: &LogSoftmax, q: &LogSoftmax) -> f64 {
-    p.log_probs().zip(q.log_probs()).map(|(p, q)| p.exp() * (p - q)).sum()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn add(vector: &[f32], positions: Positions) -> Edit {
         Edit::add(Site::ResidPost(3), vector, 2.5).at(positions)
-    }
-
-    #[test]
-    fn divergence_is_as_worked_out_by_hand() {
-        // p = (3/4, 1/4), q = (1/2, 1/2): 3/4 ln(3/2) + 1/4 ln(1/2).
-        let p = LogSoftmax::of(&[3f32.ln(), 0.0]).unwrap();
-        let q = LogSoftmax::of(&[7.0, 7.0]).unwrap();
-        let expected = 0.75 * 1.5f64.ln() + 0.25 * 0.5f64.ln();
-        assert!((kl_divergence(&p, &q) - expected).abs() < 1e-7);
-        assert_eq!(kl_divergence(&p, &p), 0.0);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! measured.
 
 /// The natural logarithm of a softmax.
+#[derive(Clone, Debug)]
 pub struct LogSoftmax {
     logits: Vec<f32>,
     max: f64,
@@ -34,6 +35,11 @@ impl LogSoftmax {
         self.log_probs().map(|log_prob| -log_prob.exp() * log_prob).sum()
     }
 
+    /// Kullback-Leibler divergence from `reference`, over the same vocabulary: `sum p (ln p - ln q)`, in nats.
+    pub fn divergence(&self, reference: &LogSoftmax) -> f64 {
+        self.log_probs().zip(reference.log_probs()).map(|(p, q)| p.exp() * (p - q)).sum()
+    }
+
     pub fn log_probs(&self) -> impl Iterator<Item = f64> {
         self.logits.iter().map(|&logit| f64::from(logit) - self.max - self.log_sum)
     }
@@ -56,6 +62,16 @@ mod tests {
     fn entropy_is_that_of_equal_choices() {
         let found = LogSoftmax::of(&[5.0, 5.0, -1e9, 5.0, 5.0]).unwrap().entropy();
         assert!((found - 4f64.ln()).abs() < 1e-12, "{found}");
+    }
+
+    #[test]
+    fn divergence_is_as_worked_out_by_hand() {
+        // p = (3/4, 1/4), q = (1/2, 1/2): 3/4 ln(3/2) + 1/4 ln(1/2).
+        let p = LogSoftmax::of(&[3f32.ln(), 0.0]).unwrap();
+        let q = LogSoftmax::of(&[7.0, 7.0]).unwrap();
+        let expected = 0.75 * 1.5f64.ln() + 0.25 * 0.5f64.ln();
+        assert!((p.divergence(&q) - expected).abs() < 1e-7);
+        assert_eq!(p.divergence(&p), 0.0);
     }
 
     #[test]

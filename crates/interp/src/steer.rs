@@ -2,6 +2,7 @@
 
 pub mod contrast;
 mod extraction;
+mod grid;
 mod method;
 mod principal_component;
 mod random_direction;
@@ -9,6 +10,7 @@ mod separability;
 
 pub use contrast::{Contrast, TokenPair};
 pub use extraction::{Extraction, LayerDirection, extract};
+pub use grid::{GRID_FEWEST_PAIRS, GridCell, GridChoice, GridPlan, GridReading, GridReport, grid};
 pub use method::{Made, Method};
 pub use random_direction::random_direction;
 pub use separability::Separability;
