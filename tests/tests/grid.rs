@@ -1,9 +1,8 @@
 //! The grid of layers and strengths: on the planted organism, whose causal layers are known, and on the real model.
 
+use serde::Deserialize;
 use tiller_engine::BackendKind;
-use tiller_experiment::Session;
 use tiller_interp::InterpError;
-use tiller_interp::evidence::NEUTRAL_TEXT;
 use tiller_interp::steer::{GridPlan, GridReport, Method, TokenPair, grid};
 use tiller_tests::organisms::Organism;
 
@@ -115,44 +114,72 @@ fn too_few_pairs_are_refused() {
     assert!(matches!(refused, Err(InterpError::TooFewPairs { pairs: 3, needed: 4 })), "{refused:?}");
 }
 
-/// Cheerful and gloomy beginnings, pair by pair about the same thing.
-const PAIRS: [[&str; 2]; 12] = [
-    ["I woke up feeling wonderful and full of joy", "I woke up feeling terrible and full of dread"],
-    ["The party was delightful and everyone laughed", "The party was miserable and everyone cried"],
-    ["What a beautiful, bright and happy morning", "What an ugly, dark and sad morning"],
-    ["She smiled because everything went so well", "She wept because everything went so badly"],
-    ["I love this cheerful little song so much", "I hate this gloomy little song so much"],
-    ["Our holiday was amazing and we were so happy", "Our holiday was awful and we were so unhappy"],
-    ["He is thrilled and grateful about the news", "He is devastated and bitter about the news"],
-    ["The children played happily in the sunshine", "The children sat sadly in the cold rain"],
-    ["Life is good and the future looks bright", "Life is hard and the future looks bleak"],
-    ["The team celebrated a glorious victory", "The team mourned a crushing defeat"],
-    ["The letter brought wonderful news to us all", "The letter brought dreadful news to us all"],
-    ["My friends are kind and make me smile", "My friends are cruel and make me weep"],
-];
+/// grid.json, as grid.py writes it.
+#[derive(Deserialize)]
+struct Golden {
+    pairs: Vec<GoldenPair>,
+    neutral: Vec<u32>,
+    layers: Vec<u32>,
+    strengths: Vec<f32>,
+    perplexity_plain: f64,
+    cells: Vec<GoldenCell>,
+}
+
+#[derive(Deserialize)]
+struct GoldenPair {
+    positive: Vec<u32>,
+    negative: Vec<u32>,
+}
+
+#[derive(Deserialize)]
+struct GoldenCell {
+    layer: u32,
+    strength: f32,
+    effect: f64,
+    /// Of each pair that reports.
+    reported: Vec<f64>,
+    perplexity: f64,
+    divergence: f64,
+}
+
+/// Differences of log probabilities of some 70 tokens, each within 1e-4 nats of the reference.
+const NATS: f64 = 5e-3;
 
 #[test]
-fn on_the_real_model_the_chosen_cell_holds_beside_random_directions() {
-    let mut session = tiller_tests::load(BackendKind::Cpu, 1024);
-    let tokens = |session: &Session, text: &str| session.tokenizer.encode(text, true, false).unwrap();
-    let pair = |[positive, negative]: &[&str; 2]| TokenPair {
-        positive: tokens(&session, positive),
-        negative: tokens(&session, negative),
-    };
-    let pairs: Vec<TokenPair> = PAIRS.iter().map(pair).collect();
-    let neutral = tokens(&session, NEUTRAL_TEXT);
+fn effects_costs_and_the_choice_are_those_of_the_reference() {
+    let golden: Golden = serde_json::from_str(include_str!("../golden/grid.json")).expect("grid.json is as written");
+    let pair = |pair: GoldenPair| TokenPair { positive: pair.positive, negative: pair.negative };
+    let pairs: Vec<TokenPair> = golden.pairs.into_iter().map(pair).collect();
     let plan = GridPlan {
         method: Method::MeanDifference,
         pairs: &pairs,
-        layers: &[8, 14, 20],
-        strengths: &[0.1, 0.2],
-        neutral: &neutral,
-        most_cost: 0.25,
+        layers: &golden.layers,
+        strengths: &golden.strengths,
+        neutral: &golden.neutral,
+        most_cost: 0.2,
         seeds: &[1, 2, 3, 4],
     };
+    let mut session = tiller_tests::load(BackendKind::Cpu, 1024);
     let report = pollster::block_on(grid(&mut session.engine, &plan, &(), |_, _| {}, |_| {})).expect("it runs");
+    let near = |a: f64, b: f64, tolerance: f64| (a - b).abs() <= tolerance;
+    assert!(near(report.perplexity_plain, golden.perplexity_plain, 1e-3 * golden.perplexity_plain));
+    assert_eq!(report.cells.len(), golden.cells.len());
+    for (cell, expected) in report.cells.iter().zip(&golden.cells) {
+        let found = cell.found.expect("the outputs are numbers");
+        assert_eq!((cell.layer, cell.strength), (expected.layer, expected.strength));
+        assert!(near(found.effect, expected.effect, NATS), "{cell:?}, expected {}", expected.effect);
+        assert!(near(found.perplexity, expected.perplexity, 1e-3 * expected.perplexity), "{cell:?}");
+        assert!(near(found.divergence, expected.divergence, 1e-3), "{cell:?}, expected {}", expected.divergence);
+    }
+    // The best of those that cost at most a fifth, by the other pairs.
+    let affordable = golden.cells.iter().filter(|cell| cell.perplexity <= 1.2 * golden.perplexity_plain);
+    let best = affordable.max_by(|a, b| a.effect.total_cmp(&b.effect)).unwrap();
     let chosen = report.chosen.expect("cheerfulness can be steered");
+    assert_eq!((chosen.layer, chosen.strength, chosen.effect.examples), (best.layer, best.strength, 4));
+    let mean = best.reported.iter().sum::<f64>() / 4.0;
+    assert!(near(chosen.effect.mean, mean, NATS), "{:?}, expected {mean}", chosen.effect);
+    // And beside random directions of its length it holds.
     let random = chosen.random.iter().map(|random| random.effect).fold(f64::MIN, f64::max);
     let (low, _) = chosen.effect.interval.unwrap();
-    assert!(low > random && low > 0.0, "{:?}, random at most {random}", chosen.effect);
+    assert!(chosen.random.len() == 4 && low > random && low > 0.0, "{:?}, random at most {random}", chosen.effect);
 }

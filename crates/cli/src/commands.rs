@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod capture;
 pub mod generate;
+pub mod grid;
 pub mod lens;
 pub mod run;
 pub mod vector;

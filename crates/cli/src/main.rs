@@ -8,6 +8,7 @@ mod device;
 mod loaded;
 mod model_file;
 mod output;
+mod pairs_file;
 mod peak_memory;
 mod prompt_flags;
 mod recipe_file;
@@ -18,7 +19,7 @@ mod tuning;
 
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Parser, Subcommand};
-use commands::{bench, capture, generate, lens, run, vector};
+use commands::{bench, capture, generate, grid, lens, run, vector};
 use std::error::Error;
 use std::process::ExitCode;
 
@@ -40,6 +41,8 @@ enum Command {
     Lens(lens::Flags),
     /// Make steering vectors from contrasting pairs of texts.
     Vector(vector::Flags),
+    /// Search the layer and the strength at which a vector steers best, on pairs of texts.
+    Grid(grid::Flags),
     /// Run a shared experiment, plain and steered side by side.
     Run(run::Flags),
     /// Measure loading, reading and writing.
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Command::Capture(flags) => pollster::block_on(capture::run(flags)),
         Command::Lens(flags) => pollster::block_on(lens::run(flags)),
         Command::Vector(flags) => pollster::block_on(vector::run(flags)),
+        Command::Grid(flags) => pollster::block_on(grid::run(flags)),
         Command::Run(flags) => pollster::block_on(run::run(flags)),
         Command::Bench(flags) => pollster::block_on(bench::run(flags)),
     };

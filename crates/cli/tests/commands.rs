@@ -236,6 +236,7 @@ fn recipe(strength: f32) -> Recipe {
         }],
         edits: vec![Edit::add(Source::Vector(0), tiller_engine::Site::ResidPost(12), strength)],
         lens: Lens::default(),
+        shelf: Vec::new(),
         backend: Some("cpu".into()),
     }
 }
@@ -425,4 +426,31 @@ fn lens_refuses_to_watch_what_is_not_one_token() {
     let message = refused(&["--watch", " Llanfairpwll"]);
     assert!(message.contains("not one token") && message.contains("name one of these"), "{message}");
     assert!(refused(&["--position", "5"]).contains("0 to 4"));
+}
+
+#[test]
+fn grid_tries_each_layer_and_strength_and_reports_on_other_pairs() {
+    let folder = TempDir::new().expect("a folder");
+    let pairs = folder.path().join("pairs.jsonl");
+    let line = |(positive, negative)| format!("{{\"positive\": \"{positive}\", \"negative\": \"{negative}\"}}\n");
+    let texts = [
+        ("What a happy morning", "What a sad morning"),
+        ("I love this song", "I hate this song"),
+        ("She smiled all day", "She wept all day"),
+        ("The news was wonderful", "The news was dreadful"),
+    ];
+    std::fs::write(&pairs, texts.map(line).concat()).expect("a file");
+    let given = ["--pairs", text(&pairs), "--layers", "12,20", "--strengths", "0.1,-0.1"];
+    let found = json(&on_cpu("grid", &[&given[..], &["--json"]].concat()));
+    assert_eq!((found["choosing"].as_u64(), found["cells"].as_array().map(Vec::len)), (Some(2), Some(4)));
+    let chosen = &found["chosen"];
+    assert!(chosen["strength"].as_f64() == Some(0.1f32.into()) && chosen["effect"]["examples"] == 2, "{chosen}");
+    assert_eq!(chosen["random"].as_array().map(Vec::len), Some(4));
+    let printed = on_cpu("grid", &given);
+    assert!(printed.contains("on 2 other pairs") && printed.matches("a random direction").count() == 4, "{printed}");
+
+    std::fs::write(&pairs, texts[..3].iter().copied().map(line).collect::<String>()).expect("a file");
+    let model = model();
+    let refused = refusal(&["grid", "--model", text(&model), "--backend", "cpu", "--pairs", text(&pairs)]);
+    assert!(refused.contains("at least 4"), "{refused}");
 }

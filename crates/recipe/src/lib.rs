@@ -7,13 +7,18 @@
 
 mod direction;
 mod edit;
+mod grid;
 mod link;
 mod schema;
 
 pub use direction::Direction;
 pub use edit::{Condition, Edit, Operation, Part, Source, Test};
+pub use grid::{GRID_MOST_COST, GRID_STRENGTHS, grid_layers};
 pub use link::{LINK_LIMIT, from_fragment, to_fragment};
-pub use schema::{Lens, Pair, Prompt, Recipe, RecipeError, Turn, VERSION, Vector, View};
+pub use schema::{Lens, Pair, Prompt, Recipe, RecipeError, Shelved, Turn, VERSION, Vector, View};
 
 /// The most tokens that a lens may follow.
 pub const FOLLOWED_LIMIT: usize = schema::limits::FOLLOWED;
+
+/// The most vectors that a shelf holds.
+pub const SHELF_LIMIT: usize = schema::limits::SHELF;

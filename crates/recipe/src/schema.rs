@@ -30,6 +30,9 @@ pub struct Recipe {
     pub edits: Vec<Edit>,
     #[serde(default, skip_serializing_if = "is_default")]
     pub lens: Lens,
+    /// Vectors that no edit uses, to be compared and combined.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shelf: Vec<Shelved>,
     /// The backend the tokens were written on ("gpu" or "cpu"); another may round differently.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backend: Option<String>,
@@ -45,6 +48,7 @@ fn is_default(lens: &Lens) -> bool {
 pub enum View {
     #[default]
     Steer,
+    Vectors,
     Lens,
     Models,
 }
@@ -99,6 +103,15 @@ pub struct Vector {
     pub typical_norm: f32,
 }
 
+/// A vector that is kept to be compared with others.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Shelved {
+    /// The model that it was read from: repository and file. It means nothing in another.
+    pub model: String,
+    #[serde(flatten)]
+    pub vector: Vector,
+}
+
 /// Why a recipe cannot be used. Each message says what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecipeError {
@@ -124,6 +137,7 @@ pub(crate) mod limits {
     pub const TURNS: usize = 64;
     pub const VECTORS: usize = 16;
     pub const EDITS: usize = 16;
+    pub const SHELF: usize = 24;
     pub const FOLLOWED: usize = 6;
     pub const LISTED_POSITIONS: usize = 256;
     pub const UNITS: usize = 4096;
@@ -191,6 +205,11 @@ impl Recipe {
         at_most("tokens that the lens follows", self.lens.follow.len(), limits::FOLLOWED)?;
         for token in &self.lens.follow {
             at_most("spelling of a token that the lens follows", token.chars().count(), limits::NAME_CHARS)?;
+        }
+        at_most("vectors on the shelf", self.shelf.len(), limits::SHELF)?;
+        for Shelved { model, vector } in &self.shelf {
+            at_most("model of a vector", model.chars().count(), 2 * limits::NAME_CHARS)?;
+            vector.check()?;
         }
         at_most("name of the backend", self.backend.iter().map(String::len).sum(), limits::NAME_CHARS)
     }

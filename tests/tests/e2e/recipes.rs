@@ -31,6 +31,7 @@ pub fn plain(model: ModelRef) -> Recipe {
         vectors: Vec::new(),
         edits: Vec::new(),
         lens: Lens::default(),
+        shelf: Vec::new(),
         backend: None,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use tiller_protocol::{Directions, Lane, LayerDirection, RunSpec};
-use tiller_recipe::{Edit, Lens, Pair, Prompt, Recipe, Source, Turn, VERSION, Vector, View};
+use tiller_recipe::{Edit, Lens, Pair, Prompt, Recipe, Shelved, Source, Turn, VERSION, Vector, View};
 use tiller_sites::{ModelRef, Positions, Sampling, Site, catalogue};
 
 /// How a vector is made of pairs.
@@ -72,6 +72,8 @@ pub struct Experiment {
     /// Edits that came with a link and that this view only shows.
     pub further: Vec<FurtherEdit>,
     pub lens: Lens,
+    /// Vectors kept beside it. They stay when another experiment is opened.
+    pub shelf: Arc<Vec<Shelved>>,
 }
 
 /// The prompt, in the parts that are edited apart.
@@ -159,6 +161,7 @@ impl Experiment {
             control: None,
             further: Vec::new(),
             lens: Lens::default(),
+            shelf: Arc::default(),
         }
     }
 
@@ -228,6 +231,8 @@ impl Experiment {
             vectors,
             edits,
             lens: self.lens.clone(),
+            // They would make every other link long.
+            shelf: if view == View::Vectors { self.shelf.to_vec() } else { Vec::new() },
             backend,
         }
     }
@@ -269,6 +274,7 @@ impl Experiment {
             positions: main.map(|edit| edit.positions).unwrap_or_default(),
             further,
             lens: recipe.lens,
+            shelf: Arc::new(recipe.shelf),
         }
     }
 
@@ -301,7 +307,7 @@ impl ChosenVector {
     }
 
     /// A vector as a link holds it: at one layer, without what would help to choose another.
-    fn alone(vector: Vector, pairs: &[Pair]) -> ChosenVector {
+    pub fn alone(vector: Vector, pairs: &[Pair]) -> ChosenVector {
         let layer = vector.layer;
         let at = LayerDirection {
             layer,
@@ -320,6 +326,11 @@ impl ChosenVector {
 pub fn model_name(model: &ModelRef) -> String {
     let known = catalogue().into_iter().find(|entry| entry.model.repo == model.repo && entry.model.file == model.file);
     known.map_or_else(|| model.file.trim_end_matches(".gguf").to_string(), |entry| entry.name.to_string())
+}
+
+/// How a model is named where vectors say what they were read from.
+pub fn model_label(model: &ModelRef) -> String {
+    format!("{}/{}", model.repo, model.file)
 }
 
 /// Whether the page itself offers models of this repository.

@@ -6,9 +6,11 @@
 mod comparison;
 mod experiment;
 mod figures;
+mod grid;
 mod history;
 mod lens;
 mod pasted_pairs;
+mod shelf;
 mod starting_sets;
 mod typed_repository;
 

@@ -5,10 +5,11 @@ use gloo::storage::{LocalStorage, Storage};
 use std::cell::RefCell;
 use std::sync::Arc;
 use tiller_protocol::{BackendChoice, DeviceTuning, Directions};
-use tiller_recipe::{Recipe, View};
+use tiller_recipe::{Recipe, Shelved, View};
 
 const EXPERIMENT: &str = "tiller.experiment";
 const DIRECTIONS: &str = "tiller.directions";
+const SHELF: &str = "tiller.shelf";
 const BACKEND: &str = "tiller.backend";
 const CHECKED: &str = "tiller.checked-devices";
 const TUNED: &str = "tiller.tuned-devices";
@@ -17,11 +18,14 @@ const THEME: &str = "tiller.theme";
 thread_local! {
     /// What lies in the storage under [`DIRECTIONS`]: fifty kilobytes are not written at every key that is pressed.
     static KEPT_DIRECTIONS: RefCell<Option<Arc<Directions>>> = const { RefCell::new(None) };
+    /// The same of [`SHELF`].
+    static KEPT_SHELF: RefCell<Option<Arc<Vec<Shelved>>>> = const { RefCell::new(None) };
 }
 
 /// Storage may be full or refused; then nothing is kept, and nothing else is lost.
 pub fn keep_experiment(experiment: &Experiment) {
     let _ = LocalStorage::set(EXPERIMENT, experiment.to_recipe(View::Steer, None));
+    keep_shelf(&experiment.shelf);
     let directions = experiment.vector.as_ref().map(|chosen| chosen.directions.clone());
     KEPT_DIRECTIONS.with_borrow_mut(|kept| {
         if kept.as_ref().map(Arc::as_ptr) == directions.as_ref().map(Arc::as_ptr) {
@@ -32,6 +36,20 @@ pub fn keep_experiment(experiment: &Experiment) {
             None => LocalStorage::delete(DIRECTIONS),
         }
         *kept = directions;
+    });
+}
+
+/// The vectors on the shelf; nothing where what lies there is something else.
+pub fn kept_shelf() -> Vec<Shelved> {
+    LocalStorage::get(SHELF).unwrap_or_default()
+}
+
+fn keep_shelf(shelf: &Arc<Vec<Shelved>>) {
+    KEPT_SHELF.with_borrow_mut(|kept| {
+        if kept.as_ref().is_none_or(|kept| !Arc::ptr_eq(kept, shelf)) {
+            let _ = LocalStorage::set(SHELF, &**shelf);
+            *kept = Some(shelf.clone());
+        }
     });
 }
 

@@ -3,7 +3,7 @@
 use crate::experiment::model_name;
 use crate::notices::{Consent, Notices};
 use crate::settings::{self, Theme};
-use crate::views::{lens::Lens, models::Models, progress, steer::Steer};
+use crate::views::{lens::Lens, models::Models, progress, steer::Steer, vectors::Vectors};
 use crate::workbench::{ModelState, Workbench};
 use crate::{address, figures};
 use leptos::ev;
@@ -44,6 +44,7 @@ pub fn Shell() -> impl IntoView {
         <main>
             {move || match bench.view.get() {
                 View::Steer => view! { <Steer/> }.into_any(),
+                View::Vectors => view! { <Vectors/> }.into_any(),
                 View::Lens => view! { <Lens/> }.into_any(),
                 View::Models => view! { <Models/> }.into_any(),
             }}
@@ -120,6 +121,7 @@ fn Header(manual_link: RwSignal<bool>) -> impl IntoView {
             <div class="mark">"Till"<span>"er"</span></div>
             <nav aria-label="Views">
                 {tab(View::Steer, "Steer", "nav-steer")}
+                {tab(View::Vectors, "Vectors", "nav-vectors")}
                 {tab(View::Lens, "Lens", "nav-lens")}
                 {tab(View::Models, "Models", "nav-models")}
             </nav>

@@ -6,3 +6,4 @@ pub mod progress;
 pub mod prompt;
 pub mod save;
 pub mod steer;
+pub mod vectors;

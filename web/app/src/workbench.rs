@@ -1,22 +1,27 @@
 //! The page's state: the experiment, what the worker says, and what the user can do.
 
 mod answers;
+mod grid;
 mod lens;
 mod models;
 mod runs;
+mod shelf;
 mod worker;
 
 use crate::bridge;
 use crate::experiment::{Experiment, Method};
 use crate::history::History;
+use crate::shelf::with_more;
 use crate::{address, settings};
 use leptos::prelude::*;
+use std::sync::Arc;
 use tiller_protocol::{
     AccessToken, BackendChoice, BackendReport, CacheReport, Evidence, Failure, JobId, ModelInfo, Progress, Request,
 };
 use tiller_recipe::{Pair, RecipeError, View};
 use tiller_sites::ModelRef;
 
+pub use grid::{GRID_FEWEST_PAIRS, GridSearch};
 pub use lens::LensReading;
 pub use models::Lookup;
 pub use runs::{Run, RunState};
@@ -38,6 +43,7 @@ pub struct Workbench {
     pub speed: RwSignal<Option<f64>>,
     pub building: RwSignal<Option<Building>>,
     pub evidence: RwSignal<EvidenceState>,
+    pub grid: RwSignal<GridSearch>,
     pub lens: RwSignal<LensReading>,
     pub cache: RwSignal<Option<CacheReport>>,
     /// Whether the browser leaves the page's files alone when its disk fills up; `None` where it does not say.
@@ -107,10 +113,11 @@ impl Workbench {
         };
         let linked = opened.is_some();
         let view = opened.as_ref().map(|recipe| recipe.view).unwrap_or_default();
-        let experiment = match opened {
+        let mut experiment = match opened {
             Some(recipe) => Experiment::from_recipe(recipe),
             None => settings::kept_experiment().unwrap_or_else(Experiment::starting),
         };
+        experiment.shelf = Arc::new(with_more(&settings::kept_shelf(), &experiment.shelf));
         let choice = address::backend().or_else(settings::kept_backend).unwrap_or_default();
         let bench = Workbench {
             experiment: RwSignal::new(experiment),
@@ -125,6 +132,7 @@ impl Workbench {
             speed: RwSignal::new(None),
             building: RwSignal::new(None),
             evidence: RwSignal::new(EvidenceState::None),
+            grid: RwSignal::new(GridSearch::default()),
             lens: RwSignal::new(LensReading::default()),
             cache: RwSignal::new(None),
             files_kept: RwSignal::new(None),
@@ -134,7 +142,7 @@ impl Workbench {
             notices: RwSignal::new(Vec::new()),
             toast: RwSignal::new(None),
             looked_at: RwSignal::new(None),
-            queued: RwSignal::new(linked && view != View::Lens),
+            queued: RwSignal::new(linked && writes(view)),
             importing: StoredValue::new(None),
             next_job: StoredValue::new(1),
             next_notice: StoredValue::new(1),
@@ -215,11 +223,13 @@ impl Workbench {
             Ok(None) => {}
             Ok(Some(recipe)) => {
                 self.view.set(recipe.view);
-                let opened = Experiment::from_recipe(recipe);
+                let mut opened = Experiment::from_recipe(recipe);
+                let own = self.experiment.with_untracked(|experiment| experiment.shelf.clone());
+                opened.shelf = Arc::new(with_more(&own, &opened.shelf));
                 let other_model = opened.model != self.experiment.get_untracked().model;
                 self.record(self.experiment.get_untracked(), "link");
                 self.replace(opened);
-                self.queued.set(self.view.get_untracked() != View::Lens);
+                self.queued.set(writes(self.view.get_untracked()));
                 if other_model { self.load_model() } else { self.build_and_write() }
             }
             Err(error) => self.refuse_link(&error),
@@ -298,9 +308,9 @@ impl Workbench {
         }
     }
 
-    /// Builds a vector where there is none, and then writes what was asked for. The lens needs neither.
+    /// Builds a vector where there is none, and then writes what was asked for, in a view that shows it.
     fn build_and_write(self) {
-        if self.view.get_untracked() == View::Lens {
+        if !writes(self.view.get_untracked()) {
             return;
         }
         if self.experiment.with_untracked(|experiment| experiment.vector.is_none()) {
@@ -324,4 +334,9 @@ impl Workbench {
         self.importing.set_value(Some((job, name)));
         bridge::send(&Request::ImportVector { job, bytes });
     }
+}
+
+/// Whether a view shows what the model writes.
+fn writes(view: View) -> bool {
+    matches!(view, View::Steer | View::Models)
 }

@@ -8,10 +8,12 @@ use tiller_recipe::{Direction, Edit, Pair, Prompt, Vector};
 pub use tiller_sites::{AccessToken, ModelRef, Positions, Sampling, Site};
 
 mod failure;
+mod grid;
 mod lens;
 mod repository;
 
 pub use failure::{Failure, Remedy};
+pub use grid::{Estimate, GridCell, GridChoice, GridReading, GridReport};
 pub use lens::{Followed, LensCell, LensLayer, LensText, Ranked};
 pub use repository::{Choice, Fit, RepositoryListing, What};
 
@@ -63,6 +65,9 @@ pub enum Request {
     /// What each layer would say next, at every token of the run's prompt. [`Event::LensText`], an [`Event::LensLayer`]
     /// for each place in the model from the last to the first, then [`Event::LensRead`].
     ReadLens { job: JobId, run: RunSpec, follow: Vec<String> },
+    /// Every layer with every strength: [`Event::GridCell`] for each, then [`Event::GridSearched`]. Half of the pairs
+    /// choose, the others report.
+    SearchGrid { job: JobId, method: String, pairs: Vec<Pair>, layers: Vec<u32>, strengths: Vec<f32> },
     /// Stops any job; it ends with [`Event::Cancelled`] (or `Written` for a run, with what was written so far).
     Cancel { job: JobId },
     /// Ask for [`Event::Cache`].
@@ -167,6 +172,14 @@ pub enum Event {
     },
     LensRead {
         job: JobId,
+    },
+    GridCell {
+        job: JobId,
+        cell: GridCell,
+    },
+    GridSearched {
+        job: JobId,
+        report: GridReport,
     },
     Cache(CacheReport),
     /// A file for the user to save.

@@ -63,7 +63,7 @@ enum Kind {
 fn kind(request: &Request) -> Kind {
     match request {
         Request::Write { .. } | Request::Measure { .. } => Kind::Showing,
-        Request::ReadLens { .. } => Kind::Reading,
+        Request::ReadLens { .. } | Request::SearchGrid { .. } => Kind::Reading,
         Request::Load { .. } | Request::Start { .. } => Kind::Loading,
         _ => Kind::Other,
     }
@@ -79,6 +79,7 @@ fn job_of(request: &Request) -> Option<JobId> {
         | Request::Measure { job, .. }
         | Request::Cancel { job }
         | Request::ReadLens { job, .. }
+        | Request::SearchGrid { job, .. }
         | Request::ExportVector { job, .. }
         | Request::ImportVector { job, .. } => Some(job),
         Request::Start { .. } | Request::SetToken { .. } | Request::ListCache | Request::Delete { .. } => None,

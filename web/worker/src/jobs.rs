@@ -1,6 +1,7 @@
 //! The jobs, one file each. Every job ends with exactly one event that says how.
 
 mod files;
+mod grid;
 mod lens;
 mod load;
 mod measure;
@@ -42,6 +43,9 @@ async fn perform(request: Request, bench: &mut Bench, live: &Live) -> Result<Eve
         Request::Write { run, .. } => write::run(bench, live, run).await,
         Request::Measure { run, .. } => measure::run(bench, live, run).await,
         Request::ReadLens { run, follow, .. } => lens::read(bench, live, run, &follow).await,
+        Request::SearchGrid { method, pairs, layers, strengths, .. } => {
+            grid::search(bench, live, &method, &pairs, &layers, &strengths).await
+        }
         Request::ExportVector { name, layers, .. } => files::export(bench, live, &name, &layers),
         Request::ImportVector { bytes, .. } => files::import(bench, live, bytes).await,
         Request::ListCache => bench.cache.report().await.map(Event::Cache),
@@ -58,7 +62,11 @@ async fn perform(request: Request, bench: &mut Bench, live: &Live) -> Result<Eve
 fn needs_session(request: &Request) -> bool {
     matches!(
         request,
-        Request::BuildVector { .. } | Request::Write { .. } | Request::Measure { .. } | Request::ReadLens { .. }
+        Request::BuildVector { .. }
+            | Request::Write { .. }
+            | Request::Measure { .. }
+            | Request::ReadLens { .. }
+            | Request::SearchGrid { .. }
     )
 }
 

@@ -2,15 +2,14 @@
 
 use crate::loaded::{DeviceFlags, Loaded};
 use crate::model_file::ModelSource;
-use crate::output;
-use anyhow::{anyhow, bail};
+use crate::{output, pairs_file};
+use anyhow::anyhow;
 use clap::Args;
 use serde::Serialize;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use tiller_experiment::{ControlVectorFile, Session, VectorAtLayer};
-use tiller_interp::steer::{Extraction, LayerDirection, Method, TokenPair, extract};
-use tiller_recipe::{Pair, Prompt};
+use tiller_experiment::{ControlVectorFile, VectorAtLayer};
+use tiller_interp::steer::{Extraction, LayerDirection, Method, extract};
 
 #[derive(Args)]
 pub struct Flags {
@@ -38,7 +37,7 @@ pub struct Flags {
 }
 
 /// A method by its name.
-fn method(given: &str) -> Result<Method, String> {
+pub(super) fn method(given: &str) -> Result<Method, String> {
     let names = Method::ALL.map(Method::name).join(", ");
     Method::named(given).ok_or_else(|| format!("there is no method {given}: choose one of {names}"))
 }
@@ -54,9 +53,9 @@ struct Report<'a> {
 }
 
 pub async fn run(flags: Flags) -> anyhow::Result<()> {
-    let pairs = read_pairs(&flags.pairs)?;
+    let pairs = pairs_file::read(&flags.pairs)?;
     let mut loaded = flags.device.load(&flags.model).await?;
-    let pairs = pairs.iter().map(|pair| tokens(&loaded.session, pair)).collect::<anyhow::Result<Vec<_>>>()?;
+    let pairs = pairs_file::tokens(&pairs, &loaded.session)?;
     let layers = flags.layers.unwrap_or_else(|| (0..loaded.session.engine.config().layers).collect());
     let found = extract(&mut loaded.session.engine, flags.method, &pairs, &layers, &(), |_, _| {}).await?;
     save(&flags.out, &found, &loaded)?;
@@ -71,26 +70,6 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
         backend: loaded.backend(),
         adapter: loaded.adapter(),
     })
-}
-
-fn read_pairs(path: &Path) -> anyhow::Result<Vec<Pair>> {
-    const LINE: &str = r#"write a pair on each line, as in {"positive": "..", "negative": ".."}"#;
-    let name = path.display();
-    let text = std::fs::read_to_string(path).map_err(|error| anyhow!("{name} could not be read ({error}): {LINE}"))?;
-    let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
-    let pair = |(number, line): (u32, &str)| {
-        serde_json::from_str(line).map_err(|error| anyhow!("line {number} of {name} is no pair ({error}): {LINE}"))
-    };
-    let pairs = lines.map(pair).collect::<anyhow::Result<Vec<Pair>>>()?;
-    if pairs.is_empty() {
-        bail!("{name} holds no pairs: {LINE}");
-    }
-    Ok(pairs)
-}
-
-fn tokens(session: &Session, pair: &Pair) -> anyhow::Result<TokenPair> {
-    let tokens = |text: &str| session.tokens(&Prompt::Text(text.into()));
-    Ok(TokenPair { positive: tokens(&pair.positive)?, negative: tokens(&pair.negative)? })
 }
 
 fn save(path: &Path, found: &Extraction, loaded: &Loaded) -> anyhow::Result<()> {

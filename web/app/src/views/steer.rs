@@ -1,6 +1,7 @@
 //! The Steer view: the experiment on the left, what the model says on the right, the evidence under it.
 
 mod evidence;
+mod grid;
 mod layers;
 mod pairs;
 mod sampling;
@@ -25,6 +26,7 @@ pub fn Steer() -> impl IntoView {
                 <PromptBox><write_buttons::WriteButtons/></PromptBox>
                 <texts::Texts/>
                 <evidence::EvidenceRow/>
+                <grid::GridRow/>
             </section>
         </div>
     }

@@ -54,6 +54,8 @@ impl Workbench {
                     self.evidence.set(EvidenceState::Measured(evidence));
                 }
             }
+            Event::GridCell { job, cell } => self.on_grid_cell(job, cell),
+            Event::GridSearched { job, report } => self.on_grid_searched(job, report),
             Event::LensText { job, text } => self.on_lens_text(job, text),
             Event::LensLayer { job, layer } => self.on_lens_layer(job, layer),
             Event::LensRead { job } => self.on_lens_read(job),
@@ -98,6 +100,7 @@ impl Workbench {
             });
         }
         self.on_lens_progress(job, &progress);
+        self.on_grid_progress(job, &progress);
         if self.measures(job) {
             self.evidence.set(EvidenceState::Measuring { job, progress: Some(progress) });
         }
@@ -180,6 +183,7 @@ impl Workbench {
     fn on_end(self, job: JobId, failure: Option<&Failure>) {
         self.on_lookup_end(job, failure);
         self.on_lens_end(job);
+        self.on_grid_end(job);
         if matches!(self.model.get_untracked(), ModelState::Loading { job: current, .. } if current == job) {
             self.model.set(match failure {
                 Some(failure) => ModelState::Failed(failure.clone()),

@@ -32,6 +32,8 @@ impl Workbench {
         self.backend.set(None);
         self.building.set(None);
         self.evidence.set(EvidenceState::None);
+        self.lens.update(|lens| (lens.job, lens.progress) = (None, None));
+        self.grid.update(|grid| (grid.job, grid.progress) = (None, None));
         self.lookup.update(|lookup| {
             if matches!(lookup, Lookup::Asking { .. }) {
                 *lookup = Lookup::None;

@@ -10,13 +10,21 @@ use tiller_protocol::{Directions, Event, LayerDirection, Separability};
 use tiller_recipe::{Direction, Pair};
 
 pub async fn build(bench: &mut Bench, live: &Live, method: &str, pairs: &[Pair]) -> Result<Event, Stop> {
-    let unknown = || Stop::failed("The vector cannot be built", format!("there is no method {method}: choose another"));
-    let method = Method::named(method).ok_or_else(unknown)?;
+    let method = known_method(method)?;
     let session = session(bench)?;
-    let pairs = pairs.iter().map(|pair| token_pair(session, pair)).collect::<Result<Vec<_>, _>>()?;
+    let pairs = token_pairs(session, pairs)?;
     let layers: Vec<u32> = (0..session.engine.config().layers).collect();
     let found = extract(&mut session.engine, method, &pairs, &layers, live, reading(live)).await?;
     Ok(Event::Directions { job: live.job, directions: directions(found)? })
+}
+
+pub(super) fn known_method(name: &str) -> Result<Method, Stop> {
+    let unknown = || Stop::failed("The vector cannot be built", format!("there is no method {name}: choose another"));
+    Method::named(name).ok_or_else(unknown)
+}
+
+pub(super) fn token_pairs(session: &Session, pairs: &[Pair]) -> Result<Vec<TokenPair>, Stop> {
+    pairs.iter().map(|pair| token_pair(session, pair)).collect()
 }
 
 /// The texts as the method reads them: raw, as the model's own tokenizer begins a text.
