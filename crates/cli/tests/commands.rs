@@ -434,10 +434,10 @@ fn grid_tries_each_layer_and_strength_and_reports_on_other_pairs() {
     let pairs = folder.path().join("pairs.jsonl");
     let line = |(positive, negative)| format!("{{\"positive\": \"{positive}\", \"negative\": \"{negative}\"}}\n");
     let texts = [
-        ("What a happy morning", "What a sad morning"),
-        ("I love this song", "I hate this song"),
-        ("She smiled all day", "She wept all day"),
-        ("The news was wonderful", "The news was dreadful"),
+        ("I woke up feeling wonderful and full of joy", "I woke up feeling terrible and full of dread"),
+        ("The party was delightful and everyone laughed", "The party was miserable and everyone cried"),
+        ("Life is good and the future looks bright", "Life is hard and the future looks bleak"),
+        ("The team celebrated a glorious victory", "The team mourned a crushing defeat"),
     ];
     std::fs::write(&pairs, texts.map(line).concat()).expect("a file");
     let given = ["--pairs", text(&pairs), "--layers", "12,20", "--strengths", "0.1,-0.1"];
