@@ -1,7 +1,7 @@
 //! What a search over layers and strengths tries, where nothing else is asked for.
 
 /// In multiples of the residual stream's typical norm.
-pub const GRID_STRENGTHS: [f32; 5] = [0.05, 0.1, 0.2, 0.3, 0.45];
+pub const GRID_STRENGTHS: [f32; 5] = [0.05, 0.1, 0.15, 0.2, 0.3];
 
 /// The most that a chosen cell may add to the perplexity of a neutral text: a fifth.
 pub const GRID_MOST_COST: f64 = 0.2;

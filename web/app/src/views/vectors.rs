@@ -12,6 +12,8 @@ pub fn Vectors() -> impl IntoView {
     let bench = expect_context::<Workbench>();
     let shelf = Memo::new(move |_| bench.experiment.with(|experiment| experiment.shelf.clone()));
     let current = Memo::new(move |_| bench.current_vector());
+    // What is chosen below is not forgotten when a vector more stands on the shelf.
+    let is_empty = Memo::new(move |_| shelf.with(|shelf| shelf.is_empty()));
     let is_there = move || current.get().is_some_and(|current| shelf.with(|shelf| shelf.contains(&current)));
     let add = move |_| {
         if let Some(current) = current.get_untracked() {
@@ -34,7 +36,7 @@ pub fn Vectors() -> impl IntoView {
                     None => view! { <p class="soft">"There is none yet. Build one from pairs in the Steer view, or open a file there."</p> }.into_any(),
                 }}
             </section>
-            {move || match shelf.with(|shelf| shelf.is_empty()) {
+            {move || match is_empty.get() {
                 true => view! {
                     <section class="empty">
                         <h2>"The shelf is empty"</h2>
@@ -81,13 +83,13 @@ fn Shelf(shelf: Memo<std::sync::Arc<Vec<Shelved>>>) -> impl IntoView {
                 <td class="figure">{vector.layer}</td>
                 <td class="figure" title="Length of the difference before it was made a unit direction">{figures::quantity(vector.norm.into())}</td>
                 <td class="figure" title="Typical length of the residual stream at this layer: the unit of strengths">{figures::quantity(vector.typical_norm.into())}</td>
-                <td class="model" title=model.clone()>{model.rsplit('/').next().unwrap_or_default().to_string()}</td>
-                <td class="row">
+                <td class="origin" title=model.clone()>{model.rsplit('/').next().unwrap_or_default().to_string()}</td>
+                <td><div class="row">
                     <button class="plain" prop:disabled=!fits title=misfit.unwrap_or_else(|| "Steer with this vector".into())
                         on:click=move |_| bench.steer_with(place)>"Steer"</button>
                     <button class="plain" title="A GGUF control vector, as repeng and llama.cpp read it" on:click=move |_| bench.save_shelved(&shelved)>"GGUF"</button>
                     <button class="plain" aria-label=format!("Remove vector {}", place + 1) on:click=move |_| bench.remove_from_shelf(place)>"Remove"</button>
-                </td>
+                </div></td>
             </tr>
         }
     };
@@ -205,7 +207,7 @@ fn Combine(shelf: Memo<std::sync::Arc<Vec<Shelved>>>) -> impl IntoView {
     view! {
         <section aria-label="Combine two">
             <h2 title="Both at unit length; what comes out is put on the shelf, scaled and placed as the first">"Combine two"</h2>
-            <div class="row">
+            <div class="row combine">
                 {pick(a, "The first")}
                 <select class="field" aria-label="How" data-testid="combination"
                     on:change=move |change| how.set(Combination::named(&event_target_value(&change)).unwrap_or(Combination::Sum))>
