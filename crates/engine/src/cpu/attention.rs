@@ -1,7 +1,7 @@
 //! The KV cache and attention over it.
 
+use super::fused_attention;
 use super::matrix::dot;
-use crate::parallel;
 use std::ops::Range;
 use tiller_kernels::Row;
 use tiller_model::{LayerAttention, ModelConfig, RopeConfig};
@@ -161,17 +161,8 @@ impl CpuKv {
 
     /// Attention of every row's queries over its own sequence up to itself: `[rows, heads * head_dim]`.
     pub fn attention(&self, qkv: &[f32], rows: &[Row], layer: usize, geometry: &Geometry) -> Vec<f32> {
-        let of_row = |r: usize| {
-            let seen = geometry.visible(layer, rows[r].position);
-            let mut z = vec![0.0; geometry.q_width()];
-            for (head, z) in z.chunks_exact_mut(geometry.head_dim).enumerate() {
-                let mut pattern = self.scores_of(qkv, rows, r, head, layer, geometry);
-                softmax(&mut pattern);
-                self.mix(&pattern, rows[r].kv_start as usize + seen.start, head, layer, geometry, z);
-            }
-            z
-        };
-        parallel::map(rows.len(), of_row).concat()
+        let (keys, values) = &self.layers[layer];
+        fused_attention::attention(qkv, keys, values, rows, layer, geometry)
     }
 
     /// Scores as they are before the softmax: `[rows, heads * keys]`.

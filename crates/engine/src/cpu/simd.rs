@@ -5,10 +5,12 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+mod exp;
 mod portable;
 #[cfg(target_arch = "wasm32")]
 mod wasm;
 
+pub(super) use exp::exp;
 use portable::Portable;
 
 /// What the products need of a processor. Every function compiles to a few instructions and is inlined.
@@ -31,6 +33,8 @@ pub(super) trait Simd: Copy {
     fn mul(a: Self::F, b: Self::F) -> Self::F;
     /// `a * b + c`, rounded once or twice.
     fn mul_add(a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+    /// `a` where it is greater, else `b`: so where either is not a number, `b`.
+    fn max(a: Self::F, b: Self::F) -> Self::F;
     fn sum(x: Self::F) -> f32;
 
     /// Words of four bytes, the first byte lowest.
@@ -45,6 +49,8 @@ pub(super) trait Simd: Copy {
     fn to_f32(w: Self::W) -> Self::F;
     /// The words' own bits as `f32`.
     fn as_f32(w: Self::W) -> Self::F;
+    /// The numbers' own bits as words.
+    fn bits(x: Self::F) -> Self::W;
 
     fn signed_bytes(bytes: &[u8; 8]) -> Self::F;
     /// Each of eight 16-bit words in the upper half of a 32-bit word.

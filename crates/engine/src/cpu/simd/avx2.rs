@@ -61,6 +61,11 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn max(a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_max_ps(a, b) }
+    }
+
+    #[inline(always)]
     fn sum(x: __m256) -> f32 {
         unsafe {
             let fours = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x));
@@ -110,6 +115,11 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn as_f32(w: __m256i) -> __m256 {
         unsafe { _mm256_castsi256_ps(w) }
+    }
+
+    #[inline(always)]
+    fn bits(x: __m256) -> __m256i {
+        unsafe { _mm256_castps_si256(x) }
     }
 
     #[inline(always)]

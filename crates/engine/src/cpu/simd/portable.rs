@@ -45,6 +45,11 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    fn max(a: [f32; 8], b: [f32; 8]) -> [f32; 8] {
+        from_fn(|i| if a[i] > b[i] { a[i] } else { b[i] })
+    }
+
+    #[inline(always)]
     fn sum(x: [f32; 8]) -> f32 {
         Portable::v_sum(from_fn(|i| x[i] + x[i + 4]))
     }
@@ -88,6 +93,11 @@ impl Simd for Portable {
     #[inline(always)]
     fn as_f32(w: [u32; 8]) -> [f32; 8] {
         w.map(f32::from_bits)
+    }
+
+    #[inline(always)]
+    fn bits(x: [f32; 8]) -> [u32; 8] {
+        x.map(f32::to_bits)
     }
 
     #[inline(always)]

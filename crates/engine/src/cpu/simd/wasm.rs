@@ -78,6 +78,11 @@ impl Simd for Simd128 {
     }
 
     #[inline(always)]
+    fn max(a: [v128; 2], b: [v128; 2]) -> [v128; 2] {
+        [f32x4_pmax(b[0], a[0]), f32x4_pmax(b[1], a[1])]
+    }
+
+    #[inline(always)]
     fn sum(x: [v128; 2]) -> f32 {
         Simd128::v_sum(f32x4_add(x[0], x[1]))
     }
@@ -122,6 +127,11 @@ impl Simd for Simd128 {
     #[inline(always)]
     fn as_f32(w: [v128; 2]) -> [v128; 2] {
         w
+    }
+
+    #[inline(always)]
+    fn bits(x: [v128; 2]) -> [v128; 2] {
+        x
     }
 
     #[inline(always)]
