@@ -36,7 +36,7 @@ where
         x = pass.add_positions(x, table)?;
     }
 
-    for (n, block) in weights.blocks.iter().enumerate() {
+    for (n, block) in weights.blocks.iter().enumerate().take(shape.blocks) {
         let layer = n as u32;
         x = at.site(pass, Site::ResidPre(layer), x)?;
         let z = attention(pass, &mut at, block, &x, n)?;

@@ -97,24 +97,40 @@ impl Engine {
     }
 
     /// The rows of all prompts, in groups of prompts that fit into the KV cache together.
-    pub(crate) fn waves(&self, what: &Harvest<'_>) -> Vec<Vec<Origin>> {
-        let mut waves = vec![Vec::new()];
-        let mut used = 0;
-        for (n, prompt) in what.prompts.iter().enumerate() {
+    pub(crate) fn waves<'a>(&self, what: &Harvest<'a>) -> Waves<'a> {
+        Waves { prompts: what.prompts, edits: what.edits, kv_rows: self.kv_rows(), next: 0 }
+    }
+}
+
+/// Groups of prompts, each made when it is its turn: of thousands of texts, the rows of a few are in memory.
+pub(crate) struct Waves<'a> {
+    prompts: &'a [Vec<u32>],
+    edits: &'a [Edit],
+    kv_rows: u32,
+    /// The first prompt of the next group.
+    next: usize,
+}
+
+impl Iterator for Waves<'_> {
+    type Item = Vec<Origin>;
+
+    /// The rows of the next group: never none, as no prompt is empty, and each has room by itself.
+    fn next(&mut self) -> Option<Vec<Origin>> {
+        let (mut wave, mut used) = (Vec::new(), 0);
+        while let Some(prompt) = self.prompts.get(self.next) {
             let length = prompt.len() as u32;
-            if used + length > self.kv_rows() {
-                waves.push(Vec::new());
-                used = 0;
+            if used + length > self.kv_rows {
+                break;
             }
-            let rows = prompt.iter().zip(0..).map(|(&token, position)| Origin {
-                prompt: n,
-                row: Row { token, position, kv_start: used, edits: mask(what.edits, u32::MAX, position, length) },
+            wave.extend(prompt.iter().zip(0..).map(|(&token, position)| Origin {
+                prompt: self.next,
+                row: Row { token, position, kv_start: used, edits: mask(self.edits, u32::MAX, position, length) },
                 last: position + 1 == length,
-            });
-            waves.last_mut().expect("there is a wave").extend(rows);
+            }));
             used += length;
+            self.next += 1;
         }
-        waves
+        (!wave.is_empty()).then_some(wave)
     }
 }
 

@@ -16,6 +16,8 @@ pub(crate) struct PassShape {
     pub keys: u32,
     /// Penalty of tokens that the text already has; 1 for none.
     pub repetition_penalty: f32,
+    /// The first so many blocks are run; what lies in the KV cache is whole only after all of them.
+    pub blocks: usize,
     pub head: Head,
 }
 
@@ -44,7 +46,12 @@ impl PassShape {
             (false, true) => Head::Picks,
             (false, false) => Head::Skip,
         };
-        PassShape { taps, edits, keys, repetition_penalty: 1.0, head }
+        // Nobody sees what the blocks after the last tap do: their edits, too, act on what comes later only.
+        let blocks = match head {
+            Head::Skip => taps.iter().filter_map(|(site, _)| site.layer()).max().map_or(0, |last| last as usize + 1),
+            _ => usize::MAX,
+        };
+        PassShape { taps, edits, keys, repetition_penalty: 1.0, blocks, head }
     }
 
     /// Whether anything happens at `site`, so that its activation has to stand on its own.
