@@ -10,7 +10,7 @@ use anyhow::{Result, ensure};
 use tiller_localhub::Fault;
 
 /// Opens the page with a model that is not loaded.
-async fn open_without_model(stage: &Stage, page: &Page<'_>) -> Result<()> {
+pub async fn open_without_model(stage: &Stage, page: &Page<'_>) -> Result<()> {
     let link = recipes::link(&recipes::plain(tiny()))?;
     page.open(&stage.address(&format!("/?backend=cpu{link}"))).await?;
     page.until("the page asks", DRAWN, |seen| seen.asked.is_some()).await?;
@@ -18,7 +18,7 @@ async fn open_without_model(stage: &Stage, page: &Page<'_>) -> Result<()> {
     page.click("nav-models").await
 }
 
-async fn look_up(page: &Page<'_>, repository: &str) -> Result<Seen> {
+pub async fn look_up(page: &Page<'_>, repository: &str) -> Result<Seen> {
     page.set("repository", repository).await?;
     page.click("look-up").await?;
     let answered =

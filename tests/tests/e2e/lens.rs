@@ -19,11 +19,11 @@ const CAPITAL: &str = "The capital of France is";
 
 /// What the view shows.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-struct Shown {
+pub struct Shown {
     /// `none`, `reading` or `read`.
-    state: String,
+    pub state: String,
     /// By row from the top, the guesses.
-    rows: Vec<Vec<String>>,
+    pub rows: Vec<Vec<String>>,
     /// Of the top row: the probability that gives each cell its colour.
     shares: Vec<String>,
     /// The tokens that are followed, as the page puts it.
@@ -47,7 +47,7 @@ async fn shown(page: &Page<'_>) -> Result<Shown> {
     serde_json::from_value(found.clone()).with_context(|| format!("the lens shows something unexpected: {found}"))
 }
 
-async fn until(page: &Page<'_>, what: &str, holds: impl Fn(&Shown) -> bool) -> Result<Shown> {
+pub async fn until(page: &Page<'_>, what: &str, holds: impl Fn(&Shown) -> bool) -> Result<Shown> {
     let begun = Instant::now();
     loop {
         let now = shown(page).await?;

@@ -29,6 +29,7 @@ mod lens;
 mod links;
 mod looks;
 mod methods;
+mod original_weights;
 mod steering;
 mod storage_troubles;
 mod untrusted_text;

@@ -1,7 +1,8 @@
 //! The browser's cache of model files, as the page is told of it.
 
 use crate::failure::Stop;
-use tiller_hub::{BlobSource, BrowserStore, Cancel, Hub, HubError, Progress, Store};
+use tiller_formats::ByteSource;
+use tiller_hub::{BlobSource, BrowserStore, Cancel, Hub, HubError, Partial, Progress, Store, Writer};
 use tiller_protocol::{CacheEntry, CacheReport, ModelRef};
 
 pub struct Cache {
@@ -61,6 +62,15 @@ impl Cache {
         Ok(Obtained { file, note: Some(note.into()) })
     }
 
+    /// Remembers that the repository has no such file. Where that fails, the hub is asked again another time.
+    pub async fn keep_as_absent(&self, file: &ModelRef) {
+        let Ok(mut writer) = self.store.append(file).await else { return };
+        if writer.restart(Partial::default()).await.is_ok() {
+            let empty = ModelRef { bytes: Some(0), ..file.clone() };
+            let _ = self.store.finish(&empty, writer).await;
+        }
+    }
+
     /// Deletes a model: its file, or all files of its folder.
     pub async fn delete(&self, file: &ModelRef) -> Result<CacheReport, Stop> {
         file.validate().map_err(HubError::from)?;
@@ -100,6 +110,11 @@ impl Cache {
         let used = usage.used.map(|used| used.max(listed));
         Ok(CacheReport { entries, used, quota: usage.quota, persistent: usage.persistent })
     }
+}
+
+/// Whether a file stands for one that its repository does not have: none of a model's files is empty.
+pub fn is_absent(file: &BlobSource) -> bool {
+    file.is_empty()
 }
 
 /// Whether two files are of one model of several files: they lie side by side, and neither is a whole model.

@@ -6,6 +6,7 @@ use crate::lens::Findings;
 use leptos::prelude::*;
 use tiller_protocol::{JobId, LensLayer, LensText, Progress, Request, RunSpec};
 use tiller_recipe::FOLLOWED_LIMIT;
+use tiller_sites::ModelRef;
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LensReading {
@@ -13,18 +14,30 @@ pub struct LensReading {
     pub job: Option<JobId>,
     pub progress: Option<Progress>,
     /// What was read last, or is being read.
-    pub of: Option<(RunSpec, Vec<String>)>,
+    pub of: Option<ToRead>,
     pub found: Findings,
     /// Whether all layers are there.
     pub whole: bool,
+}
+
+/// What there is to read, and by which model. Of another model the same text is read anew.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ToRead {
+    model: ModelRef,
+    run: RunSpec,
+    follow: Vec<String>,
 }
 
 /// After a change, this long until it is read again.
 const REST_MS: u32 = 500;
 
 impl Workbench {
-    fn to_read(self) -> (RunSpec, Vec<String>) {
-        self.experiment.with_untracked(|experiment| (experiment.read(), experiment.lens.follow.clone()))
+    fn to_read(self) -> ToRead {
+        self.experiment.with_untracked(|experiment| ToRead {
+            model: experiment.model.clone(),
+            run: experiment.read(),
+            follow: experiment.lens.follow.clone(),
+        })
     }
 
     /// Whether the lens shows the experiment as it is, or is on its way to.
@@ -41,14 +54,15 @@ impl Workbench {
         self.dismiss_all();
         self.stop_lens();
         let job = self.new_job();
-        let (run, follow) = self.to_read();
+        let of = self.to_read();
         // What was found before stays to be looked at until the first layer comes.
         self.lens.update(|lens| {
             lens.job = Some(job);
             lens.progress = None;
-            lens.of = Some((run.clone(), follow.clone()));
+            lens.of = Some(of.clone());
             lens.whole = false;
         });
+        let ToRead { run, follow, .. } = of;
         bridge::send(&Request::ReadLens { job, run, follow });
     }
 

@@ -6,7 +6,7 @@ use crate::desk::Bench;
 use crate::failure::{Stop, of_gpu};
 use crate::host::{self, Throttle};
 use crate::live::Live;
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use tiller_engine::{Engine, EngineError};
 use tiller_experiment::{DEFAULT_CONTEXT, SELF_CHECK_TOLERANCE, Session, Tuned, self_check, tune};
 use tiller_formats::Quant;
@@ -18,8 +18,10 @@ pub async fn run(bench: &mut Bench, live: &Live, model: ModelRef, download: bool
     if !download && !bench.cache.has(&model).await? {
         return Ok(Event::NotHere { job: live.job, model });
     }
-    let model = load(bench, live, model).await?;
-    Ok(Event::Loaded { job: live.job, model })
+    Ok(match load(bench, live, model.clone(), download).await? {
+        Some(model) => Event::Loaded { job: live.job, model },
+        None => Event::NotHere { job: live.job, model },
+    })
 }
 
 /// Loads the model again that was on a device which is lost.
@@ -30,7 +32,7 @@ pub async fn restore(bench: &mut Bench, live: &Live, reason: String) -> Result<(
         return Err(of_gpu("The GPU does not hold", again));
     }
     host::send(Event::DeviceLost { job: live.job, reason });
-    let model = load(bench, live, model).await?;
+    let model = load(bench, live, model, true).await?.expect("what is not here is fetched");
     host::send(Event::Restored { job: live.job, model });
     Ok(())
 }
@@ -39,7 +41,8 @@ fn report(live: &Live, stage: Stage, done: u64, total: Option<u64>, rate: Option
     host::send(Event::Progress { job: live.job, progress: Progress { stage, done, total, rate } });
 }
 
-async fn load(bench: &mut Bench, live: &Live, model: ModelRef) -> Result<ModelInfo, Stop> {
+/// `None` where something would have to be fetched, and `download` does not say so.
+async fn load(bench: &mut Bench, live: &Live, model: ModelRef, download: bool) -> Result<Option<ModelInfo>, Stop> {
     let begun = host::seconds();
     report(live, Stage::Connecting, 0, None, None);
 
@@ -68,23 +71,14 @@ async fn load(bench: &mut Bench, live: &Live, model: ModelRef) -> Result<ModelIn
     };
     let note;
     if is_of_folder(&model) {
-        let folder = CachedFolder {
-            cache: &bench.cache,
-            hub: &bench.hub,
-            cancel: &live.transfer,
-            model: &model,
-            on_progress: RefCell::new(on_transfer),
-            stopped: RefCell::new(None),
-            note: RefCell::new(None),
-        };
+        let with = (&bench.cache, &bench.hub, &live.transfer);
+        let folder = CachedFolder::new(with, &model, download, on_transfer);
         let quantise = is_quantised(&model, model.bytes).then_some(Quant::Q8_0);
-        let files = ModelFiles::from_repository(&folder, quantise).await;
-        // What ended the fetching says more than that a file could not be read.
-        if let Some(stopped) = folder.stopped.take() {
-            return Err(stopped.into());
-        }
-        note = folder.note.take();
-        let files = files.map_err(tiller_experiment::LoadError::from)?;
+        let read = ModelFiles::from_repository(&folder, quantise).await;
+        let Some((mut files, kept)) = folder.finish(read).await? else { return Ok(None) };
+        note = kept;
+        // A repository's files do not say what it is called.
+        files.config.name.get_or_insert_with(|| model.repo.rsplit('/').next().unwrap_or_default().to_string());
         (bench.session, bench.loaded) = (None, None);
         let gpu = bench.backend.device().await.map_err(EngineError::from)?;
         bench.session = Some(Session::from_files(files, gpu, DEFAULT_CONTEXT, live, on_load).await?);
@@ -123,7 +117,7 @@ async fn load(bench: &mut Bench, live: &Live, model: ModelRef) -> Result<ModelIn
         from_cache: from_cache.get(),
         note,
     };
-    Ok(info)
+    Ok(Some(info))
 }
 
 /// Has the GPU compute in the way that was found best for such a model, or finds it now.

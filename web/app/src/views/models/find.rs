@@ -51,7 +51,7 @@ pub fn Find() -> impl IntoView {
             <div class="found" aria-live="polite" data-testid="listing" data-state=move || state(&bench.lookup.get())>
                 {move || match bench.lookup.get() {
                     Lookup::None => view! {
-                        <p class="soft small">{format!("GGUF files from {}. Names of such repositories often end in -GGUF.", address::hub_host())}</p>
+                        <p class="soft small">{format!("Models from {}: a GGUF file (names of such repositories often end in -GGUF), or the original weights as safetensors.", address::hub_host())}</p>
                     }.into_any(),
                     Lookup::Asking { asked, .. } => view! { <p class="soft">"Asking what "{asked.repo}" offers."</p> }.into_any(),
                     Lookup::Failed { failure, .. } => view! { <Refused failure/> }.into_any(),
@@ -109,7 +109,7 @@ fn Listing(listing: RepositoryListing) -> impl IntoView {
             <p class="small">"Its files are given only to those who accepted its terms on the hub, and show an access token of theirs."</p>
             <TokenForm/>
         </Show>
-        {none.then(|| view! { <p data-testid="nothing-fits">"There is no model here that can be loaded. Look for a repository of this model whose name ends in -GGUF."</p> })}
+        {none.then(|| view! { <p data-testid="nothing-fits">"There is no model here that can be loaded. It takes a GGUF file, or config.json with weights as safetensors: look for a repository of this model whose name ends in -GGUF."</p> })}
         {first.into_iter().map(|(_, choice)| view! { <Row choice why=Some(why.clone())/> }).collect_view()}
         {rest.into_iter().map(|(_, choice)| view! { <Row choice why=None/> }).collect_view()}
         {match (unfit_count, few || none) {
