@@ -73,6 +73,28 @@ impl RunCache {
         })
     }
 
+    /// The sum of all rows of a site, each times its weight: `[width]`. On the GPU only the sum comes back. A class's
+    /// mean, or the difference of two, is such a sum. Errors where the site was not captured, or there are not as many
+    /// weights as rows.
+    pub async fn weighted_sum(&self, site: Site, weights: &[f32]) -> Result<Vec<f32>, EngineError> {
+        let Captured { width, values, .. } = self.of(site)?;
+        if weights.len() != self.rows {
+            return Err(EngineError::NotCaptured(format!("{} weights for {} rows", weights.len(), self.rows)));
+        }
+        Ok(match values {
+            Values::Host(values) => {
+                let mut sum = vec![0f64; *width];
+                for (row, &weight) in values.chunks_exact(*width).zip(weights) {
+                    sum.iter_mut().zip(row).for_each(|(sum, &x)| *sum += f64::from(weight) * f64::from(x));
+                }
+                sum.into_iter().map(|sum| sum as f32).collect()
+            }
+            // A store of no rows has one, which nobody has written.
+            Values::Device(_) if self.rows == 0 => vec![0.0; *width],
+            Values::Device(store) => store.weighted_sum(weights).await?,
+        })
+    }
+
     fn of(&self, site: Site) -> Result<&Captured, EngineError> {
         let found = self.captured.iter().find(|captured| captured.site == site);
         found.ok_or_else(|| EngineError::NotCaptured(site.to_string()))

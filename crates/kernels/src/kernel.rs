@@ -50,6 +50,7 @@ pub enum Kernel {
     RememberTokens,
     Penalise,
     StoreRows,
+    WeightedSum,
 }
 
 macro_rules! shader {
@@ -80,7 +81,7 @@ impl Kernel {
     ];
 
     /// Edits and their conditions, and what looks at activations and text.
-    const INTERVENTIONS: [Kernel; 11] = [
+    const INTERVENTIONS: [Kernel; 12] = [
         Kernel::EditAdd,
         Kernel::EditSet,
         Kernel::EditScale,
@@ -92,6 +93,7 @@ impl Kernel {
         Kernel::RememberTokens,
         Kernel::Penalise,
         Kernel::StoreRows,
+        Kernel::WeightedSum,
     ];
 
     /// Every kernel that weights of these formats can need.
@@ -191,6 +193,7 @@ impl Kernel {
             Kernel::RememberTokens => (shader!("remember_tokens"), &[shader!("row_token")]),
             Kernel::Penalise => (shader!("penalise"), &[]),
             Kernel::StoreRows => (shader!("store_rows"), &[]),
+            Kernel::WeightedSum => (shader!("weighted_sum"), &[]),
         };
         let mut source = String::from(shader!("step"));
         if let Some(quant) = self.quant() {

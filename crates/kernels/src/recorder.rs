@@ -12,6 +12,7 @@ mod norms;
 mod penalty;
 mod scores;
 mod tokens;
+mod weighted_sum;
 
 pub use conditions::Gate;
 pub use edit_directions::Coordinate;

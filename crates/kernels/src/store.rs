@@ -6,7 +6,11 @@ use std::sync::Arc;
 use crate::error::GpuError;
 use crate::gpu::Gpu;
 use crate::memory::Memory;
+use crate::plan::Want;
 use crate::readback::read_words;
+use crate::recorder::Recorder;
+use crate::step::{Draw, Row, Step};
+use crate::vector::Vector;
 
 /// Bytes that are brought back at a time.
 const READ: u64 = 32 << 20;
@@ -90,6 +94,19 @@ impl Store {
             }
         }
         Ok(values)
+    }
+
+    /// The sum of all rows, each times its weight, as every step submitted so far left them: `[width]`. It is made on the
+    /// device: no row comes back. Errors where there are not as many weights as rows, memory is exhausted, or the device
+    /// is lost.
+    pub async fn weighted_sum(&self, weights: &[f32]) -> Result<Vec<f32>, GpuError> {
+        let gpu = &self.0.gpu;
+        let mut recorder = Recorder::new(gpu, 1);
+        let sum = recorder.weighted_sum(self, &Vector::new(gpu, weights)?);
+        let plan = recorder.finish()?;
+        let step = Step { rows: &[Row::default()], picks: &[], sampling: Draw::GREEDY, coefficients: &[] };
+        let ticket = plan.submit(&step, Want { taps: true, ..Want::default() })?;
+        Ok(plan.read(ticket).await?.taps.swap_remove(sum.0))
     }
 
     pub(crate) fn parts(&self) -> &[StorePart] {

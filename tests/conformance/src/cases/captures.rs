@@ -8,6 +8,9 @@ use crate::{Case, Outcome};
 
 pub fn cases() -> Vec<Case> {
     let mut cases = vec![Case::new("a store is read and filled within its rows", bounds)];
+    for limit in [u64::MAX, 4 * 200, 5 * 4 * 576] {
+        cases.push(Case::new(format!("sums over stores, bindings of {limit}"), move |gpu| summed(gpu, limit)));
+    }
     for capacity in [FEW, MANY] {
         cases.push(Case::new(format!("taps of some columns, capacity {capacity}"), move |gpu| columns(gpu, capacity)));
         for limit in [u64::MAX, 63 * 4, 7 * 63 * 4] {
@@ -135,6 +138,46 @@ async fn bounds(gpu: Gpu) -> Outcome {
     let too_wide = Store::new(&gpu, 1, 17).is_ok();
     if too_wide || Store::new(&gpu, 0, 3).is_ok() || Store::new(&gpu, 3, 0).is_ok() {
         return Err("a store that cannot be was made".to_owned());
+    }
+    Ok(())
+}
+
+/// Sums of a store's rows in f64, of stores whole and in parts; no weight but its own counts for a row.
+async fn summed(gpu: Gpu, limit: u64) -> Outcome {
+    for (rows, width) in [(1, 1), (7, 33), (8, 32), (9, 31), (64, 200), (127, 100)] {
+        let mut numbers = Numbers::new(43);
+        let x = numbers.vector(rows * width);
+        let table = floats(&gpu, &x, width)?;
+        gpu.limit_bindings(limit);
+        let store = Store::new(&gpu, rows as u32, width as u32).map_err(said)?;
+        gpu.limit_bindings(u64::MAX);
+        let mut recorder = Recorder::new(&gpu, MANY);
+        let act = recorder.embed(&table);
+        recorder.tap_to(&act, 0..width as u32, TapRows::All, &store);
+        drop(act);
+        let plan = recorder.finish().map_err(said)?;
+        let tokens = one_sequence(rows);
+        let step = Step { rows: &tokens, picks: &[], sampling: Draw::GREEDY, coefficients: &[] };
+        replay(&plan, &step, Want { store_from: Some(0), ..Want::default() }).await?;
+        let only_last: Vec<f32> = (0..rows).map(|row| f32::from(u8::from(row + 1 == rows))).collect();
+        for weights in [numbers.vector(rows), only_last, vec![0.0; rows]] {
+            let found = store.weighted_sum(&weights).await.map_err(said)?;
+            if found.len() != width {
+                return Err(format!("{} numbers instead of {width}", found.len()));
+            }
+            for (column, found) in found.into_iter().enumerate() {
+                let terms =
+                    weights.iter().enumerate().map(|(row, &w)| f64::from(w) * f64::from(x[row * width + column]));
+                let (exact, size) = (terms.clone().sum::<f64>(), terms.map(f64::abs).sum::<f64>());
+                let off = (f64::from(found) - exact).abs();
+                if !(off <= 8.0 * f64::from(f32::EPSILON) * size) {
+                    return Err(format!("{rows} by {width}, column {column}: {found} instead of {exact}"));
+                }
+            }
+        }
+        if store.weighted_sum(&vec![0.0; rows + 1]).await.is_ok() {
+            return Err("more weights than rows were taken".to_owned());
+        }
     }
     Ok(())
 }
