@@ -1,9 +1,13 @@
 //! The commands, one file each.
 
+pub mod ablate;
+pub mod attribute;
 pub mod bench;
 pub mod capture;
 pub mod generate;
 pub mod grid;
+pub mod heads;
 pub mod lens;
+pub mod patch;
 pub mod run;
 pub mod vector;

@@ -9,6 +9,7 @@ mod loaded;
 mod model_file;
 mod output;
 mod pairs_file;
+mod patching_flags;
 mod peak_memory;
 mod prompt_flags;
 mod recipe_file;
@@ -19,7 +20,7 @@ mod tuning;
 
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Parser, Subcommand};
-use commands::{bench, capture, generate, grid, lens, run, vector};
+use commands::{ablate, attribute, bench, capture, generate, grid, heads, lens, patch, run, vector};
 use std::error::Error;
 use std::process::ExitCode;
 
@@ -39,6 +40,14 @@ enum Command {
     Capture(capture::Flags),
     /// The next token as each layer would have it: the logit lens.
     Lens(lens::Flags),
+    /// Put activations of one prompt's run into another's, one at a time: which carry the answer.
+    Patch(patch::Flags),
+    /// What each part of the model adds directly to a logit difference.
+    Attribute(attribute::Flags),
+    /// Take away every head and MLP, one at a time: what an answer and plain text lose.
+    Ablate(ablate::Flags),
+    /// What kind of head each head is, by where it looks in a random text that repeats itself.
+    Heads(heads::Flags),
     /// Make steering vectors from contrasting pairs of texts.
     Vector(vector::Flags),
     /// Search the layer and the strength at which a vector steers best, on pairs of texts.
@@ -58,6 +67,10 @@ fn main() -> ExitCode {
         Command::Generate(flags) => pollster::block_on(generate::run(flags)),
         Command::Capture(flags) => pollster::block_on(capture::run(flags)),
         Command::Lens(flags) => pollster::block_on(lens::run(flags)),
+        Command::Patch(flags) => pollster::block_on(patch::run(flags)),
+        Command::Attribute(flags) => pollster::block_on(attribute::run(flags)),
+        Command::Ablate(flags) => pollster::block_on(ablate::run(flags)),
+        Command::Heads(flags) => pollster::block_on(heads::run(flags)),
         Command::Vector(flags) => pollster::block_on(vector::run(flags)),
         Command::Grid(flags) => pollster::block_on(grid::run(flags)),
         Command::Run(flags) => pollster::block_on(run::run(flags)),

@@ -19,7 +19,9 @@ mod gpu;
 mod harvest;
 mod parallel;
 mod pass_shape;
+mod readout;
 mod unembed;
+mod variants;
 mod weights;
 
 pub use capture::RunCache;
@@ -28,8 +30,11 @@ pub use engine::{BackendKind, Engine, StepCost};
 pub use error::EngineError;
 pub use generate::{DECODE_ROWS, Generation, Lane, LaneEnd, LaneResult, Timing, Written};
 pub use harvest::{Harvest, Reading};
+pub use readout::Readout;
 pub use tiller_kernels::{AdapterSummary, Draw, Drawn, Gpu, GpuError, TapRows, Tiers, Workload};
-pub use tiller_sites::{Positions, Sampling, Site, UnknownSite};
+pub use tiller_model::NormKind;
+pub use tiller_sites::{PatchDirection, PatchPlace, Positions, Sampling, Site, UnknownSite};
+pub use variants::{Variant, Variants};
 
 /// How work that takes long is watched and stopped from outside.
 ///

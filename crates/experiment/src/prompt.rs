@@ -14,6 +14,11 @@ pub enum PromptError {
     Tokenizer(#[from] TokenizerError),
     #[error("{text:?} is not one token of this model but {}: name one of these", listed(.tokens))]
     NotOneToken { text: String, tokens: Vec<String> },
+    #[error(
+        "the clean prompt has {} tokens and the corrupt one {}, which must be as many: {} | {}",
+        .clean.len(), .corrupt.len(), listed(.clean), listed(.corrupt)
+    )]
+    UnequalPrompts { clean: Vec<String>, corrupt: Vec<String> },
 }
 
 fn listed(tokens: &[String]) -> String {
@@ -32,6 +37,21 @@ pub(crate) fn one_token(text: &str, tokenizer: &Tokenizer) -> Result<u32, Prompt
             Err(PromptError::NotOneToken { text: text.into(), tokens })
         }
     }
+}
+
+/// The tokens of two prompts that are to have as many. An error shows them.
+pub(crate) fn equal_tokens(
+    clean: &Prompt,
+    corrupt: &Prompt,
+    tokenizer: &Tokenizer,
+    template: Option<&ChatTemplate>,
+) -> Result<[Vec<u32>; 2], PromptError> {
+    let [clean, corrupt] = [tokens(clean, tokenizer, template)?, tokens(corrupt, tokenizer, template)?];
+    if clean.len() == corrupt.len() {
+        return Ok([clean, corrupt]);
+    }
+    let spelt = |tokens: &[u32]| tokens.iter().map(|&token| tokenizer.token_text(token)).collect();
+    Err(PromptError::UnequalPrompts { clean: spelt(&clean), corrupt: spelt(&corrupt) })
 }
 
 /// Raw text gets the special tokens that the model's own tokenizer adds, and none that its text may spell. A

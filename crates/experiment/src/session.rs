@@ -76,6 +76,11 @@ impl Session {
         prompt::tokens(prompt, &self.tokenizer, self.template.as_ref())
     }
 
+    /// The tokens of two prompts that are to have as many; an error shows them.
+    pub fn equal_tokens(&self, clean: &Prompt, corrupt: &Prompt) -> Result<[Vec<u32>; 2], PromptError> {
+        prompt::equal_tokens(clean, corrupt, &self.tokenizer, self.template.as_ref())
+    }
+
     /// The one token that `text` is; an error names those that it is made of.
     pub fn one_token(&self, text: &str) -> Result<u32, PromptError> {
         prompt::one_token(text, &self.tokenizer)

@@ -25,4 +25,25 @@ pub enum InterpError {
     Overdriven,
     #[error("the neutral text has {tokens} tokens, and needs at least {needed}: use a longer one")]
     NeutralTooShort { tokens: usize, needed: usize },
+    #[error(
+        "the clean prompt has {clean} tokens and the corrupt one {corrupt}: change one so that they have as many, with what \
+         differs in the same places"
+    )]
+    UnequalPrompts { clean: usize, corrupt: usize },
+    #[error("the clean and the corrupt prompt are the same: change what the answer depends on in one of them")]
+    SamePrompts,
+    #[error(
+        "the model tells the two prompts apart too little: {what} is {clean:.2} after the clean one and {corrupt:.2} after \
+         the corrupt one, and shares of so small a difference mean nothing; choose other prompts or answers"
+    )]
+    TooLittleDifference { what: &'static str, clean: f64, corrupt: f64 },
+    #[error("the control's text has {tokens} tokens and the prompts have {needed}: give one with as many")]
+    UnequalControl { tokens: usize, needed: usize },
+    #[error(
+        "this model caps its logits, so that they are no sum of what its parts add: choose a model without a cap (Gemma 2 \
+         has one)"
+    )]
+    CappedLogits,
+    #[error("there are no neutral texts: give at least one of two tokens or more")]
+    NoNeutralTexts,
 }

@@ -6,10 +6,13 @@
 //!
 //! Everything here works on token ids and `f32` numbers. It knows no texts, recipes, pages or devices.
 
+pub mod attention;
+pub mod attribution;
 mod error;
 pub mod evidence;
 pub mod lens;
 mod log_softmax;
+pub mod patch;
 pub mod steer;
 
 pub use error::InterpError;

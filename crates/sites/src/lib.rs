@@ -8,6 +8,7 @@
 mod access_token;
 mod catalogue;
 mod model_ref;
+mod patching;
 mod positions;
 mod sampling;
 mod site;
@@ -15,6 +16,7 @@ mod site;
 pub use access_token::{AccessToken, InvalidToken};
 pub use catalogue::{CatalogueEntry, catalogue};
 pub use model_ref::{InvalidModelRef, ModelRef, PUBLIC_HUB};
+pub use patching::{PatchDirection, PatchPlace, UnknownChoice};
 pub use positions::Positions;
 pub use sampling::Sampling;
 pub use site::{Site, UnknownSite};

@@ -1,0 +1,7 @@
+//! Attention: where heads look.
+
+mod head_scores;
+mod patterns;
+
+pub use head_scores::{HeadScores, head_scores};
+pub use patterns::{HeadPattern, attention_patterns};
