@@ -25,6 +25,10 @@ PAIRS = [
         "corrupt": "When Mary and John went to the store, Mary gave a drink to",
         "answer": " Mary",
         "wrong": " John",
+        "clean_ids": [2427, 5099, 284, 2322, 3514, 288, 260, 4249, 28, 2322, 4502, 253, 5968, 288],
+        "corrupt_ids": [2427, 5099, 284, 2322, 3514, 288, 260, 4249, 28, 5099, 4502, 253, 5968, 288],
+        "answer_id": 5099,
+        "wrong_id": 2322,
     },
     {
         "name": "capital",
@@ -32,17 +36,26 @@ PAIRS = [
         "corrupt": "The capital of Germany is",
         "answer": " Paris",
         "wrong": " Berlin",
+        "clean_ids": [504, 3575, 282, 4649, 314],
+        "corrupt_ids": [504, 3575, 282, 4521, 314],
+        "answer_id": 7042,
+        "wrong_id": 11452,
     },
 ]
-LAYERS = [0, 7, 15, 22, 29]
-HEAD_LAYERS = [0, 11, 19, 23, 27]
+LAYERS = [0, 15, 23]
+HEAD_LAYERS = [2, 18, 23]
+HEADS = [0, 3, 6, 8]
 PLACES = ["resid-pre", "attn-out", "resid-mid", "mlp-out", "resid-post"]
 ABLATED_HEADS = [(0, 1), (3, 8), (11, 0), (19, 4), (28, 6)]
 ABLATED_MLPS = [0, 12, 29]
 PATTERN_LAYER = 11
 NEUTRAL_TOKENS = 40
 # What the program's seed 1 gives: a token, then 24 random ones twice.
-REPEATED = []
+REPEATED = [
+    17224, 21316, 42601, 19765, 28936, 34030, 5633, 12673, 41839, 31549, 27311, 596, 42294, 31867, 49055, 27125,
+    6473, 624, 32736, 20434, 7478, 6170, 45189, 559, 17702, 21316, 42601, 19765, 28936, 34030, 5633, 12673, 41839,
+    31549, 27311, 596, 42294, 31867, 49055, 27125, 6473, 624, 32736, 20434, 7478, 6170, 45189, 559, 17702,
+]
 
 
 def heads_of(model):
@@ -167,10 +180,10 @@ def patching(model, pair):
 
         for layer in LAYERS:
             for place in PLACES:
-                for position in sorted({first, first + 1, length - 1}):
+                for position in sorted({first, length - 1}):
                     cell(place, place, layer, position, slice(position, position + 1), slice(None))
         for layer in HEAD_LAYERS:
-            for head in range(heads_of(model)):
+            for head in HEADS:
                 columns = slice(head * size, (head + 1) * size)
                 cell("heads", "z", layer, head, slice(None), columns)
                 cell("heads-at-last", "z", layer, head, slice(length - 1, length), columns)

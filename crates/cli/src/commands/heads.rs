@@ -6,7 +6,7 @@ use crate::output;
 use clap::Args;
 use serde::Serialize;
 use std::fmt::Write;
-use tiller_interp::attention::{HeadScores, head_scores};
+use tiller_interp::attention::{HeadScores, head_scores, repeated_text};
 
 #[derive(Args)]
 pub struct Flags {
@@ -28,6 +28,8 @@ pub struct Flags {
 
 #[derive(Serialize)]
 struct Report<'a> {
+    /// The random text.
+    tokens: Vec<u32>,
     heads: &'a [HeadScores],
     backend: &'static str,
     adapter: String,
@@ -37,7 +39,8 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
     let mut loaded = flags.device.load(&flags.model).await?;
     let heads = head_scores(&mut loaded.session.engine, flags.seed, &(), |_, _| {}).await?;
     if flags.json {
-        return output::json(&Report { heads: &heads, backend: loaded.backend(), adapter: loaded.adapter() });
+        let tokens = repeated_text(loaded.session.engine.config().vocab, flags.seed);
+        return output::json(&Report { tokens, heads: &heads, backend: loaded.backend(), adapter: loaded.adapter() });
     }
     let kinds: [(&str, fn(&HeadScores) -> f64); 4] = [
         ("previous token", |head| head.previous),

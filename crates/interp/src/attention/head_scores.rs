@@ -33,7 +33,7 @@ pub async fn head_scores(
 ) -> Result<Vec<HeadScores>, InterpError> {
     let (layers, heads) = (engine.config().layers, engine.config().heads);
     let sites: Vec<Site> = (0..layers).map(Site::Pattern).collect();
-    let prompts = [repeated(engine.config().vocab, seed)];
+    let prompts = [repeated_text(engine.config().vocab, seed)];
     let harvest = Harvest { prompts: &prompts, sites: &sites, rows: TapRows::All, edits: &[] };
     let name = |layer| (0..heads).map(move |head| HeadScores { layer, head, ..HeadScores::default() });
     let mut scores: Vec<HeadScores> = (0..layers).flat_map(name).collect();
@@ -64,8 +64,9 @@ pub async fn head_scores(
     }
 }
 
-/// A random token, then random ones twice over, all different where the vocabulary is large enough.
-fn repeated(vocabulary: u32, seed: u32) -> Vec<u32> {
+/// The text of [`head_scores`]: a random token, then random ones twice over, all different where the vocabulary is large
+/// enough.
+pub fn repeated_text(vocabulary: u32, seed: u32) -> Vec<u32> {
     let mut tokens: Vec<u32> = Vec::with_capacity(2 * PERIOD + 1);
     let numbers = crate::steer::random_direction(u64::from(seed), 64 * (PERIOD + 1));
     for number in numbers {
@@ -86,7 +87,7 @@ mod tests {
     #[test]
     fn the_random_text_repeats_itself_and_its_tokens_differ() {
         for vocabulary in [30, 258, 49152] {
-            let tokens = repeated(vocabulary, 5);
+            let tokens = repeated_text(vocabulary, 5);
             assert_eq!(tokens.len(), 2 * PERIOD + 1);
             assert_eq!(tokens[1..=PERIOD], tokens[PERIOD + 1..]);
             let mut once = tokens[..=PERIOD].to_vec();
@@ -94,7 +95,7 @@ mod tests {
             once.dedup();
             assert_eq!(once.len(), PERIOD + 1);
             assert!(tokens.iter().all(|&token| token < vocabulary));
-            assert_ne!(tokens, repeated(vocabulary, 6));
+            assert_ne!(tokens, repeated_text(vocabulary, 6));
         }
     }
 }
