@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 use tiller_experiment::{ControlVectorFile, VectorAtLayer};
 use tiller_model::{ModelRef, catalogue};
-use tiller_recipe::{Direction, Edit, Lens, Prompt, Recipe, Source, VERSION, Vector, View, to_fragment};
+use tiller_recipe::{Direction, Edit, Lens, Patching, Prompt, Recipe, Source, VERSION, Vector, View, to_fragment};
 
 const CAPITAL: &str = "The capital of France is";
 const CAPITAL_TOKENS: [u64; 5] = [504, 3575, 282, 4649, 314];
@@ -237,6 +237,7 @@ fn recipe(strength: f32) -> Recipe {
         edits: vec![Edit::add(Source::Vector(0), tiller_engine::Site::ResidPost(12), strength)],
         lens: Lens::default(),
         shelf: Vec::new(),
+        patch: Patching::default(),
         backend: Some("cpu".into()),
     }
 }

@@ -9,12 +9,14 @@ mod direction;
 mod edit;
 mod grid;
 mod link;
+mod patching;
 mod schema;
 
 pub use direction::Direction;
 pub use edit::{Condition, Edit, Operation, Part, Source, Test};
 pub use grid::{GRID_MOST_COST, GRID_STRENGTHS, grid_layers};
 pub use link::{LINK_LIMIT, from_fragment, to_fragment};
+pub use patching::{PatchQuestion, Patching};
 pub use schema::{Lens, Pair, Prompt, Recipe, RecipeError, Shelved, Turn, VERSION, Vector, View};
 
 /// The most tokens that a lens may follow.

@@ -110,6 +110,7 @@ mod tests {
             edits: vec![Edit::add(Source::Vector(0), Site::ResidPost(15), 1.6)],
             lens: Lens::default(),
             shelf: Vec::new(),
+            patch: crate::Patching::default(),
             backend: Some("gpu".into()),
         }
     }

@@ -1,11 +1,11 @@
 //! The schema of a recipe, and what a valid one is.
 
-use crate::{Direction, Edit};
+use crate::{Direction, Edit, Patching};
 use serde::{Deserialize, Serialize};
 use tiller_sites::{ModelRef, Sampling};
 
 /// The version that this program writes, and the newest that it reads.
-/// 2 added operations, parts and conditions to edits, the repetition penalty, and the lens.
+/// 2 added operations, parts and conditions to edits, the repetition penalty, the lens and patching.
 pub const VERSION: u32 = 2;
 
 /// An experiment, whole.
@@ -33,6 +33,8 @@ pub struct Recipe {
     /// Vectors that no edit uses, to be compared and combined.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shelf: Vec<Shelved>,
+    #[serde(default, skip_serializing_if = "is_default_patching")]
+    pub patch: Patching,
     /// The backend the tokens were written on ("gpu" or "cpu"); another may round differently.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backend: Option<String>,
@@ -40,6 +42,10 @@ pub struct Recipe {
 
 fn is_default(lens: &Lens) -> bool {
     *lens == Lens::default()
+}
+
+fn is_default_patching(patch: &Patching) -> bool {
+    *patch == Patching::default()
 }
 
 /// The view that a link opens.
@@ -50,6 +56,7 @@ pub enum View {
     Steer,
     Vectors,
     Lens,
+    Patch,
     Models,
 }
 
@@ -139,6 +146,7 @@ pub(crate) mod limits {
     pub const EDITS: usize = 16;
     pub const SHELF: usize = 24;
     pub const FOLLOWED: usize = 6;
+    pub const CONTROLS: u32 = 16;
     pub const LISTED_POSITIONS: usize = 256;
     pub const UNITS: usize = 4096;
     pub const TEXT_CHARS: usize = 20_000;
@@ -211,6 +219,7 @@ impl Recipe {
             at_most("model of a vector", model.chars().count(), 2 * limits::NAME_CHARS)?;
             vector.check()?;
         }
+        self.patch.check()?;
         at_most("name of the backend", self.backend.iter().map(String::len).sum(), limits::NAME_CHARS)
     }
 }

@@ -32,6 +32,7 @@ pub fn plain(model: ModelRef) -> Recipe {
         edits: Vec::new(),
         lens: Lens::default(),
         shelf: Vec::new(),
+        patch: tiller_recipe::Patching::default(),
         backend: None,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use tiller_protocol::{Directions, Lane, LayerDirection, RunSpec};
-use tiller_recipe::{Edit, Lens, Pair, Prompt, Recipe, Shelved, Source, Turn, VERSION, Vector, View};
+use tiller_recipe::{Edit, Lens, Pair, Patching, Prompt, Recipe, Shelved, Source, Turn, VERSION, Vector, View};
 use tiller_sites::{ModelRef, Positions, Sampling, Site, catalogue};
 
 /// How a vector is made of pairs.
@@ -74,6 +74,7 @@ pub struct Experiment {
     pub lens: Lens,
     /// Vectors kept beside it. They stay when another experiment is opened.
     pub shelf: Arc<Vec<Shelved>>,
+    pub patch: Patching,
 }
 
 /// The prompt, in the parts that are edited apart.
@@ -162,6 +163,7 @@ impl Experiment {
             further: Vec::new(),
             lens: Lens::default(),
             shelf: Arc::default(),
+            patch: Patching::default(),
         }
     }
 
@@ -233,6 +235,7 @@ impl Experiment {
             lens: self.lens.clone(),
             // They would make every other link long.
             shelf: if view == View::Vectors { self.shelf.to_vec() } else { Vec::new() },
+            patch: self.patch.clone(),
             backend,
         }
     }
@@ -275,6 +278,7 @@ impl Experiment {
             further,
             lens: recipe.lens,
             shelf: Arc::new(recipe.shelf),
+            patch: recipe.patch,
         }
     }
 
@@ -361,7 +365,8 @@ mod tests {
         let start = Experiment::starting();
         let vector = ChosenVector { directions: Arc::new(directions), layer: 4, pairs: start.pairs.clone() };
         let lens = Lens { follow: vec![" Paris".into()], edited: true };
-        Experiment { vector: Some(vector), strength: -1.25, control: Some(9), lens, ..start }
+        let patch = Patching { clean: "The capital of France is".into(), controls: 3, ..Patching::default() };
+        Experiment { vector: Some(vector), strength: -1.25, control: Some(9), lens, patch, ..start }
     }
 
     #[test]
@@ -378,6 +383,7 @@ mod tests {
         assert_eq!(opened.pairs, sent.pairs);
         assert_eq!(opened.name, sent.name);
         assert_eq!((opened.read(), &opened.lens), (sent.read(), &sent.lens));
+        assert_eq!(opened.patch, sent.patch);
         assert!(!opened.vector_is_stale());
     }
 

@@ -2,7 +2,6 @@
 
 mod course;
 mod grid_figure;
-mod svg;
 mod table;
 
 pub use course::{Course, Scale, course_figure, most_rank};

@@ -4,14 +4,17 @@
 #![cfg_attr(not(target_arch = "wasm32"), allow(dead_code, unused_imports))]
 
 mod comparison;
+mod csv;
 mod experiment;
 mod figures;
 mod grid;
 mod history;
 mod lens;
 mod pasted_pairs;
+mod patching;
 mod shelf;
 mod starting_sets;
+mod svg;
 mod typed_repository;
 
 #[cfg(target_arch = "wasm32")]

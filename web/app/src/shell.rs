@@ -3,7 +3,7 @@
 use crate::experiment::model_name;
 use crate::notices::{Consent, Notices};
 use crate::settings::{self, Theme};
-use crate::views::{lens::Lens, models::Models, progress, steer::Steer, vectors::Vectors};
+use crate::views::{lens::Lens, models::Models, patch::Patch, progress, steer::Steer, vectors::Vectors};
 use crate::workbench::{ModelState, Workbench};
 use crate::{address, figures};
 use leptos::ev;
@@ -46,6 +46,7 @@ pub fn Shell() -> impl IntoView {
                 View::Steer => view! { <Steer/> }.into_any(),
                 View::Vectors => view! { <Vectors/> }.into_any(),
                 View::Lens => view! { <Lens/> }.into_any(),
+                View::Patch => view! { <Patch/> }.into_any(),
                 View::Models => view! { <Models/> }.into_any(),
             }}
         </main>
@@ -76,12 +77,16 @@ fn on_key(bench: Workbench, key: &web_sys::KeyboardEvent) {
             if bench.view.get_untracked() == View::Lens {
                 return bench.read_lens();
             }
+            if bench.view.get_untracked() == View::Patch {
+                return bench.run_patching();
+            }
             bench.view.set(View::Steer);
             bench.write();
         }
         "Escape" => {
             bench.stop();
             bench.stop_lens();
+            bench.stop_patching();
         }
         "z" if command && !types_text => {
             key.prevent_default();
@@ -123,6 +128,7 @@ fn Header(manual_link: RwSignal<bool>) -> impl IntoView {
                 {tab(View::Steer, "Steer", "nav-steer")}
                 {tab(View::Vectors, "Vectors", "nav-vectors")}
                 {tab(View::Lens, "Lens", "nav-lens")}
+                {tab(View::Patch, "Patch", "nav-patch")}
                 {tab(View::Models, "Models", "nav-models")}
             </nav>
             <ModelStatus/>

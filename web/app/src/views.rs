@@ -1,7 +1,9 @@
 //! The views, and what several of them show.
 
+pub mod cells;
 pub mod lens;
 pub mod models;
+pub mod patch;
 pub mod progress;
 pub mod prompt;
 pub mod save;

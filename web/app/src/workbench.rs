@@ -4,6 +4,7 @@ mod answers;
 mod grid;
 mod lens;
 mod models;
+mod patching;
 mod runs;
 mod shelf;
 mod worker;
@@ -24,6 +25,7 @@ use tiller_sites::ModelRef;
 pub use grid::{GRID_FEWEST_PAIRS, GridSearch};
 pub use lens::LensReading;
 pub use models::Lookup;
+pub use patching::PatchReading;
 pub use runs::{Run, RunState};
 
 /// Everything that views read and do. Copies are handles on the same signals.
@@ -45,6 +47,7 @@ pub struct Workbench {
     pub evidence: RwSignal<EvidenceState>,
     pub grid: RwSignal<GridSearch>,
     pub lens: RwSignal<LensReading>,
+    pub patch: RwSignal<PatchReading>,
     pub cache: RwSignal<Option<CacheReport>>,
     /// Whether the browser leaves the page's files alone when its disk fills up; `None` where it does not say.
     pub files_kept: RwSignal<Option<bool>>,
@@ -134,6 +137,7 @@ impl Workbench {
             evidence: RwSignal::new(EvidenceState::None),
             grid: RwSignal::new(GridSearch::default()),
             lens: RwSignal::new(LensReading::default()),
+            patch: RwSignal::new(PatchReading::default()),
             cache: RwSignal::new(None),
             files_kept: RwSignal::new(None),
             lookup: RwSignal::new(Lookup::None),

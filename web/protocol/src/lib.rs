@@ -4,17 +4,21 @@
 //! clones); byte strings travel as `Vec<u8>`.
 
 use serde::{Deserialize, Serialize};
-use tiller_recipe::{Direction, Edit, Pair, Prompt, Vector};
+use tiller_recipe::{Direction, Edit, Pair, Patching, Prompt, Vector};
 pub use tiller_sites::{AccessToken, ModelRef, Positions, Sampling, Site};
 
 mod failure;
 mod grid;
 mod lens;
+mod patching;
 mod repository;
 
 pub use failure::{Failure, Remedy};
 pub use grid::{Estimate, GridCell, GridChoice, GridReading, GridReport};
 pub use lens::{Followed, LensCell, LensLayer, LensText, Ranked};
+pub use patching::{
+    AblatedLayer, Attention, Attribution, AttributionShare, Baseline, Effect, PatchCell, PatchPrompts, PatchStep,
+};
 pub use repository::{Choice, Fit, RepositoryListing, What};
 
 /// Names one piece of work, chosen by the page; every event about that work carries it.
@@ -68,6 +72,10 @@ pub enum Request {
     /// Every layer with every strength: [`Event::GridCell`] for each, then [`Event::GridSearched`]. Half of the pairs
     /// choose, the others report.
     SearchGrid { job: JobId, method: String, pairs: Vec<Pair>, layers: Vec<u32>, strengths: Vec<f32> },
+    /// Which activations, or parts, the answer depends on. Streams [`Event::Patch`], ends with [`Event::Patched`].
+    Patch { job: JobId, patching: Patching },
+    /// Where the heads of a layer look in a raw text: an [`Event::Attention`].
+    ReadAttention { job: JobId, text: String, layer: u32 },
     /// Stops any job; it ends with [`Event::Cancelled`] (or `Written` for a run, with what was written so far).
     Cancel { job: JobId },
     /// Ask for [`Event::Cache`].
@@ -181,6 +189,17 @@ pub enum Event {
         job: JobId,
         report: GridReport,
     },
+    Patch {
+        job: JobId,
+        step: PatchStep,
+    },
+    Patched {
+        job: JobId,
+    },
+    Attention {
+        job: JobId,
+        attention: Attention,
+    },
     Cache(CacheReport),
     /// A file for the user to save.
     File {
@@ -263,6 +282,8 @@ pub enum Stage {
     Comparing,
     /// Running prompts through the model.
     Reading,
+    /// Running one prompt under many changes; `done` counts runs.
+    Patching,
 }
 
 /// What is loaded.

@@ -63,7 +63,7 @@ enum Kind {
 fn kind(request: &Request) -> Kind {
     match request {
         Request::Write { .. } | Request::Measure { .. } => Kind::Showing,
-        Request::ReadLens { .. } | Request::SearchGrid { .. } => Kind::Reading,
+        Request::ReadLens { .. } | Request::SearchGrid { .. } | Request::Patch { .. } => Kind::Reading,
         Request::Load { .. } | Request::Start { .. } => Kind::Loading,
         _ => Kind::Other,
     }
@@ -80,6 +80,8 @@ fn job_of(request: &Request) -> Option<JobId> {
         | Request::Cancel { job }
         | Request::ReadLens { job, .. }
         | Request::SearchGrid { job, .. }
+        | Request::Patch { job, .. }
+        | Request::ReadAttention { job, .. }
         | Request::ExportVector { job, .. }
         | Request::ImportVector { job, .. } => Some(job),
         Request::Start { .. } | Request::SetToken { .. } | Request::ListCache | Request::Delete { .. } => None,

@@ -5,6 +5,7 @@ mod grid;
 mod lens;
 mod load;
 mod measure;
+mod patching;
 mod vector;
 mod write;
 
@@ -46,6 +47,8 @@ async fn perform(request: Request, bench: &mut Bench, live: &Live) -> Result<Eve
         Request::SearchGrid { method, pairs, layers, strengths, .. } => {
             grid::search(bench, live, &method, &pairs, &layers, &strengths).await
         }
+        Request::Patch { patching, .. } => patching::run(bench, live, &patching).await,
+        Request::ReadAttention { text, layer, .. } => patching::attention(bench, live, &text, layer).await,
         Request::ExportVector { name, layers, .. } => files::export(bench, live, &name, &layers),
         Request::ImportVector { bytes, .. } => files::import(bench, live, bytes).await,
         Request::ListCache => bench.cache.report().await.map(Event::Cache),
@@ -67,6 +70,8 @@ fn needs_session(request: &Request) -> bool {
             | Request::Measure { .. }
             | Request::ReadLens { .. }
             | Request::SearchGrid { .. }
+            | Request::Patch { .. }
+            | Request::ReadAttention { .. }
     )
 }
 

@@ -1,7 +1,7 @@
 //! How tokens come up through the layers, at one position.
 
-use super::svg::{INK, LINE, SOFT, document, text};
 use super::{Findings, Of};
+use crate::svg::{INK, LINE, SOFT, document, text};
 
 /// What is drawn against the layers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

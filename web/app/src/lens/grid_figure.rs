@@ -1,7 +1,7 @@
 //! The grid of guesses as a picture.
 
-use super::svg::{ACCENT, INK, LINE, SOFT, document, text};
 use super::{Findings, Of, place, visible};
+use crate::svg::{ACCENT, INK, LINE, SOFT, document, text};
 
 const CELL: (f64, f64) = (86.0, 22.0);
 const NAMES: f64 = 108.0;

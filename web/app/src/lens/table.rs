@@ -1,6 +1,7 @@
 //! The findings as a table of text.
 
 use super::{Findings, place};
+use crate::csv::line;
 use tiller_protocol::Ranked;
 
 /// A line for each cell, with a heading (RFC 4180). Probabilities are natural logs; the entropy is in nats.
@@ -37,22 +38,6 @@ fn numbers(ranked: Option<&Ranked>) -> [String; 2] {
     ranked.map(|ranked| [ranked.log_prob.to_string(), ranked.rank.to_string()]).unwrap_or_default()
 }
 
-fn line(fields: &[String]) -> String {
-    let quoted: Vec<String> = fields.iter().map(|field| quoted(field)).collect();
-    quoted.join(",") + "\r\n"
-}
-
-/// A field that a spreadsheet would take for a formula is text by an apostrophe, as they write it themselves.
-fn quoted(field: &str) -> String {
-    let is_number = field.parse::<f64>().is_ok();
-    let formula = !is_number && field.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let field = if formula { format!("'{field}") } else { field.to_string() };
-    match field.contains(['"', ',', '\n', '\r', ' ']) {
-        true => format!("\"{}\"", field.replace('"', "\"\"")),
-        false => field,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,10 +56,5 @@ mod tests {
         let expected = r#""after block 1",1,"<b>&""quoted""</b>",<i>,-1,2.5," Paris",-0,1," is",-3,7,-9,40,,"#;
         assert_eq!(lines[1], expected);
         assert!(lines[2].contains("\"a\n\",-1,2.5") && lines[2].ends_with(",,,,-9,40,,"), "{}", lines[2]);
-    }
-
-    #[test]
-    fn tokens_do_not_become_formulas() {
-        assert_eq!([quoted("=1+2"), quoted("-0.5"), quoted("-a"), quoted("@x")], ["'=1+2", "-0.5", "'-a", "'@x"]);
     }
 }

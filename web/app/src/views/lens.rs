@@ -6,18 +6,12 @@ mod followed;
 mod grid;
 
 use crate::lens::{Findings, Of, Scale, course_figure, csv, grid_figure};
+use crate::views::cells::Place;
 use crate::views::progress;
 use crate::views::prompt::PromptBox;
 use crate::views::save::{SavePng, SaveText};
 use crate::workbench::{ModelState, Workbench};
 use leptos::prelude::*;
-
-/// What is looked at: a row and a column of the grid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place {
-    row: usize,
-    column: usize,
-}
 
 /// What the parts of the view share.
 #[derive(Clone, Copy)]

@@ -35,6 +35,10 @@ pub fn sentence(progress: &Progress, seconds: f64) -> String {
         Stage::Loading => format!("Loading the model: {amount}, {since}"),
         Stage::Compiling => format!("Compiling and warming up, {since}"),
         Stage::Comparing => format!("First use of this GPU: comparing its numbers with the CPU's, {since}"),
+        Stage::Patching => match total {
+            Some(total) => format!("Running: {done} of {total} runs"),
+            None => "Running".into(),
+        },
         Stage::Reading => match total {
             Some(total) => format!("Reading: {done} of {total} tokens"),
             None => "Reading".into(),

@@ -59,6 +59,9 @@ impl Workbench {
             Event::LensText { job, text } => self.on_lens_text(job, text),
             Event::LensLayer { job, layer } => self.on_lens_layer(job, layer),
             Event::LensRead { job } => self.on_lens_read(job),
+            Event::Patch { job, step } => self.on_patch_step(job, step),
+            Event::Patched { job } => self.on_patched(job),
+            Event::Attention { job, attention } => self.on_attention(job, attention),
             Event::Cache(report) => self.cache.set(Some(report)),
             Event::File { name, bytes, .. } => {
                 self.save(&name, &bytes);
@@ -101,6 +104,7 @@ impl Workbench {
         }
         self.on_lens_progress(job, &progress);
         self.on_grid_progress(job, &progress);
+        self.on_patch_progress(job, &progress);
         if self.measures(job) {
             self.evidence.set(EvidenceState::Measuring { job, progress: Some(progress) });
         }
@@ -184,6 +188,7 @@ impl Workbench {
         self.on_lookup_end(job, failure);
         self.on_lens_end(job);
         self.on_grid_end(job);
+        self.on_patch_end(job);
         if matches!(self.model.get_untracked(), ModelState::Loading { job: current, .. } if current == job) {
             self.model.set(match failure {
                 Some(failure) => ModelState::Failed(failure.clone()),
