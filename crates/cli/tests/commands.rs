@@ -455,3 +455,67 @@ fn grid_tries_each_layer_and_strength_and_reports_on_other_pairs() {
     let refused = refusal(&["grid", "--model", text(&model), "--backend", "cpu", "--pairs", text(&pairs)]);
     assert!(refused.contains("at least 4"), "{refused}");
 }
+
+const GERMANY: &str = "The capital of Germany is";
+
+#[test]
+fn patch_traces_an_answer_to_the_token_it_depends_on() {
+    let answers = ["--clean", CAPITAL, "--corrupt", GERMANY, "--answer", " Paris", "--wrong", " Berlin"];
+    let found = json(&on_cpu("patch", &[&answers[..], &["--controls", "1", "--json"]].concat()));
+    assert_eq!(found["clean_tokens"], Value::from(CAPITAL_TOKENS.to_vec()));
+    assert_eq!((&found["site"], &found["direction"]), (&"resid-post".into(), &"denoise".into()));
+    assert_eq!(found["baseline"]["first_difference"], 3);
+    let cells = found["cells"].as_array().unwrap();
+    assert_eq!(cells.len(), 30 * 2);
+    let score = |layer: usize, column: usize| cells[2 * layer + column - 3]["score"].as_f64().unwrap();
+    assert!((score(29, 4) - 1.0).abs() < 1e-4 && score(29, 3).abs() < 1e-4);
+    assert!(score(5, 3) > 0.9 && score(5, 4) < 0.1);
+    assert!(cells.iter().all(|cell| cell["controls"].as_array().unwrap().len() == 1 && cell["band"].is_number()));
+
+    let printed =
+        on_cpu("patch", &[&answers[..], &["--site", "heads", "--direction", "noise", "--controls", "1"]].concat());
+    assert!(printed.starts_with("the logit difference: 6.663 after the clean prompt, -4.783"), "{printed}");
+    assert_eq!(printed.lines().count(), 3 + 30);
+}
+
+#[test]
+fn patch_refuses_prompts_of_different_lengths_and_shows_their_tokens() {
+    let model = model();
+    let prompts = ["--clean", CAPITAL, "--corrupt", "The capital is", "--answer", " Paris", "--wrong", " Berlin"];
+    let message = refusal(&[&["patch", "--model", text(&model), "--backend", "cpu"], &prompts[..]].concat());
+    assert!(message.contains("5 tokens and the corrupt one 3"), "{message}");
+    assert!(message.contains("\" France\", \" is\" | \"The\", \" capital\", \" is\""), "{message}");
+    assert!(refusal(&["patch", "--site", "resid"]).contains("resid-post, heads"));
+}
+
+#[test]
+fn attribute_and_heads_name_the_parts_that_answer() {
+    let flags = ["--prompt", CAPITAL, "--answer", " Paris", "--wrong", " Berlin"];
+    let found = json(&on_cpu("attribute", &[&flags[..], &["--json"]].concat()));
+    let shares = found["shares"].as_array().unwrap();
+    assert_eq!(shares.len(), 1 + 30 * 10);
+    assert_eq!(shares[0]["component"], "embedding");
+    assert_eq!((&shares[1]["component"], &shares[1]["layer"]), (&"head".into(), &0.into()));
+    let sum: f64 = shares.iter().map(|share| share["value"].as_f64().unwrap()).sum();
+    assert!((sum - found["logit_difference"].as_f64().unwrap()).abs() < 1e-3, "{sum}");
+    let printed = on_cpu("attribute", &[&flags[..], &["--top", "3"]].concat());
+    assert_eq!(printed.lines().count(), 1 + 3 + 1);
+
+    let heads = on_cpu("heads", &["--top", "1"]);
+    assert!(heads.contains("induction  layer 18 head 6 0.88"), "{heads}");
+}
+
+#[test]
+fn ablate_measures_every_head_beside_random_units() {
+    let flags =
+        ["--prompt", CAPITAL, "--answer", " Paris", "--by", "mean", "--without-cost", "--controls", "1", "--json"];
+    let found = json(&on_cpu("ablate", &flags));
+    assert_eq!((&found["by"], found["metric"]["log-probability"]["token"].as_u64()), (&"mean".into(), Some(7042)));
+    let layers = found["layers"].as_array().unwrap();
+    assert_eq!(layers.len(), 30);
+    for layer in layers {
+        assert_eq!(layer["heads"].as_array().unwrap().len(), 9);
+        assert_eq!(layer["head_controls"].as_array().unwrap().len(), 1);
+        assert!(layer["mlp"]["metric"].is_number() && layer["mlp"]["perplexity"].is_null());
+    }
+}

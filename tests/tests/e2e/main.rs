@@ -30,6 +30,7 @@ mod links;
 mod looks;
 mod methods;
 mod original_weights;
+mod patching;
 mod steering;
 mod storage_troubles;
 mod untrusted_text;
