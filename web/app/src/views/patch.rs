@@ -36,11 +36,12 @@ pub fn Patch() -> impl IntoView {
     };
     provide_context(looking);
     // What was looked at is of the run before.
+    let job = Memo::new(move |_| bench.patch.with(|patch| patch.job));
     Effect::new(move |_| {
-        bench.patch.with(|patch| patch.job.is_some()).then(|| {
+        if job.get().is_some() {
             looking.chosen.set(None);
             looking.head.set(None);
-        });
+        }
     });
     Effect::new(move |_| {
         if let Some((layer, _)) = looking.head.get() {

@@ -27,8 +27,8 @@ pub fn Form() -> impl IntoView {
     let choice = move |asked: PatchQuestion, id: &'static str, name: &'static str, title: &'static str| {
         view! {
             <label title=title>
-                <input type="radio" name="question" data-testid=id prop:checked=move || question() == asked on:change=move |_| ask(asked)/>
-                <span>{name}</span>
+                <input type="radio" name="question" prop:checked=move || question() == asked on:change=move |_| ask(asked)/>
+                <span data-testid=id>{name}</span>
             </label>
         }
     };
@@ -134,9 +134,9 @@ fn PatchOptions() -> impl IntoView {
         let now = move || bench.experiment.with(|experiment| experiment.patch.direction) == direction;
         view! {
             <label title=title>
-                <input type="radio" name="direction" data-testid=direction.name() prop:checked=now
+                <input type="radio" name="direction" prop:checked=now
                     on:change=move |_| bench.change("patch-direction", |experiment| experiment.patch.direction = direction)/>
-                <span>{name}</span>
+                <span data-testid=direction.name()>{name}</span>
             </label>
         }
     };
