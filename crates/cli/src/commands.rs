@@ -9,5 +9,6 @@ pub mod grid;
 pub mod heads;
 pub mod lens;
 pub mod patch;
+pub mod probe;
 pub mod run;
 pub mod vector;

@@ -20,7 +20,7 @@ mod tuning;
 
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Parser, Subcommand};
-use commands::{ablate, attribute, bench, capture, generate, grid, heads, lens, patch, run, vector};
+use commands::{ablate, attribute, bench, capture, generate, grid, heads, lens, patch, probe, run, vector};
 use std::error::Error;
 use std::process::ExitCode;
 
@@ -52,6 +52,8 @@ enum Command {
     Vector(vector::Flags),
     /// Search the layer and the strength at which a vector steers best, on pairs of texts.
     Grid(grid::Flags),
+    /// Fit probes to labelled texts at every layer, with their controls.
+    Probe(probe::Flags),
     /// Run a shared experiment, plain and steered side by side.
     Run(run::Flags),
     /// Measure loading, reading and writing.
@@ -73,6 +75,7 @@ fn main() -> ExitCode {
         Command::Heads(flags) => pollster::block_on(heads::run(flags)),
         Command::Vector(flags) => pollster::block_on(vector::run(flags)),
         Command::Grid(flags) => pollster::block_on(grid::run(flags)),
+        Command::Probe(flags) => pollster::block_on(probe::run(flags)),
         Command::Run(flags) => pollster::block_on(run::run(flags)),
         Command::Bench(flags) => pollster::block_on(bench::run(flags)),
     };

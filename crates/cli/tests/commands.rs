@@ -238,6 +238,7 @@ fn recipe(strength: f32) -> Recipe {
         lens: Lens::default(),
         shelf: Vec::new(),
         patch: Patching::default(),
+        probe: None,
         backend: Some("cpu".into()),
     }
 }

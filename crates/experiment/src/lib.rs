@@ -4,6 +4,7 @@
 //! here, once, so that the page and the native program run a recipe with the same numbers.
 
 mod edits;
+mod probe_texts;
 mod prompt;
 mod self_check;
 mod session;
@@ -11,6 +12,7 @@ mod tuning;
 mod vector_file;
 
 pub use edits::{EditError, resolve_edit, strength_unit};
+pub use probe_texts::{ProbeTexts, ProbeTextsError, read_at};
 pub use prompt::PromptError;
 pub use self_check::{SELF_CHECK_TOLERANCE, self_check};
 pub use session::{LoadError, ModelFacts, Session};

@@ -23,6 +23,18 @@ pub enum InterpError {
         "the edits make the model's output meaningless (it holds numbers that are not finite): lower their strength"
     )]
     Overdriven,
+    #[error(
+        "{texts} texts at {sites} sites of width {width} are more activations than fit into memory: name fewer layers, or fewer texts"
+    )]
+    TooManyActivations { texts: usize, sites: usize, width: usize },
+    #[error("{}", too_few_examples(.by_group))]
+    TooFewExamples { by_group: bool },
+    #[error("the texts' activations at {site} do not differ, so that nothing can be read off them: name another site")]
+    NothingToRead { site: tiller_engine::Site },
+    #[error("C and alpha have to be above 0, and the shrinkage above 0 and at most 1: give other numbers")]
+    FitOptions,
+    #[error("nothing at {site} tells the classes apart, so that there is nothing to erase: choose another layer")]
+    NothingToErase { site: tiller_engine::Site },
     #[error("the neutral text has {tokens} tokens, and needs at least {needed}: use a longer one")]
     NeutralTooShort { tokens: usize, needed: usize },
     #[error(
@@ -46,4 +58,16 @@ pub enum InterpError {
     CappedLogits,
     #[error("there are no neutral texts: give at least one of two tokens or more")]
     NoNeutralTexts,
+}
+
+fn too_few_examples(by_group: &bool) -> &'static str {
+    match by_group {
+        true => {
+            "the groups cannot be divided so that training, validation and test each have texts of both classes: make \
+             more and smaller groups, or leave them out"
+        }
+        false => {
+            "there are too few texts to train, choose and test with: write at least three of each class, better thirty"
+        }
+    }
 }

@@ -13,6 +13,7 @@ pub mod evidence;
 pub mod lens;
 mod log_softmax;
 pub mod patch;
+pub mod probe;
 pub mod steer;
 
 pub use error::InterpError;

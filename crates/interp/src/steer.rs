@@ -13,4 +13,5 @@ pub use extraction::{Extraction, LayerDirection, extract};
 pub use grid::{GRID_FEWEST_PAIRS, GridCell, GridChoice, GridPlan, GridReading, GridReport, grid};
 pub use method::{Made, Method};
 pub use random_direction::random_direction;
+pub(crate) use random_direction::splitmix64;
 pub use separability::Separability;

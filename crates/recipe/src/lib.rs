@@ -5,18 +5,22 @@
 //! It is JSON for people and a URL fragment (deflate, then base64url) for links; fragments are never sent to a server.
 //! The page, the native program and the tests read the same recipes. This crate knows nothing of engines or pages.
 
+mod dataset;
 mod direction;
 mod edit;
 mod grid;
 mod link;
 mod patching;
+mod probe;
 mod schema;
 
+pub use dataset::{DATASETS, DatasetError, LabelledText, ShippedDataset, classes, labelled_texts, labelled_texts_by};
 pub use direction::Direction;
 pub use edit::{Condition, Edit, Operation, Part, Source, Test};
 pub use grid::{GRID_MOST_COST, GRID_STRENGTHS, grid_layers};
 pub use link::{LINK_LIMIT, from_fragment, to_fragment};
 pub use patching::{PatchQuestion, Patching};
+pub use probe::{Probe, ProbeData, ReadAt};
 pub use schema::{Lens, Pair, Prompt, Recipe, RecipeError, Shelved, Turn, VERSION, Vector, View};
 
 /// The most tokens that a lens may follow.

@@ -111,6 +111,7 @@ mod tests {
             lens: Lens::default(),
             shelf: Vec::new(),
             patch: crate::Patching::default(),
+            probe: None,
             backend: Some("gpu".into()),
         }
     }

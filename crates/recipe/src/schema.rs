@@ -1,12 +1,13 @@
 //! The schema of a recipe, and what a valid one is.
 
-use crate::{Direction, Edit, Patching};
+use crate::{Direction, Edit, Patching, Probe};
 use serde::{Deserialize, Serialize};
 use tiller_sites::{ModelRef, Sampling};
 
 /// The version that this program writes, and the newest that it reads.
-/// 2 added operations, parts and conditions to edits, the repetition penalty, the lens and patching.
-pub const VERSION: u32 = 2;
+/// 2 added operations, parts and conditions to edits, the repetition penalty, and the lens. 3 added probes, patching and
+/// the shelf.
+pub const VERSION: u32 = 3;
 
 /// An experiment, whole.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,6 +36,8 @@ pub struct Recipe {
     pub shelf: Vec<Shelved>,
     #[serde(default, skip_serializing_if = "is_default_patching")]
     pub patch: Patching,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<Probe>,
     /// The backend the tokens were written on ("gpu" or "cpu"); another may round differently.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backend: Option<String>,
@@ -56,6 +59,7 @@ pub enum View {
     Steer,
     Vectors,
     Lens,
+    Probes,
     Patch,
     Models,
 }
@@ -150,6 +154,8 @@ pub(crate) mod limits {
     pub const LISTED_POSITIONS: usize = 256;
     pub const UNITS: usize = 4096;
     pub const TEXT_CHARS: usize = 20_000;
+    pub const ROWS: usize = 2000;
+    pub const ROW_CHARS: usize = 4000;
     pub const NAME_CHARS: usize = 200;
     pub const LAYERS: u32 = 1024;
     pub const MAX_TOKENS: u32 = 4096;
@@ -220,6 +226,7 @@ impl Recipe {
             vector.check()?;
         }
         self.patch.check()?;
+        self.probe.as_ref().map_or(Ok(()), Probe::check)?;
         at_most("name of the backend", self.backend.iter().map(String::len).sum(), limits::NAME_CHARS)
     }
 }

@@ -33,6 +33,7 @@ pub fn plain(model: ModelRef) -> Recipe {
         lens: Lens::default(),
         shelf: Vec::new(),
         patch: tiller_recipe::Patching::default(),
+        probe: None,
         backend: None,
     }
 }

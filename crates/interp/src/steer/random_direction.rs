@@ -24,7 +24,7 @@ fn uniform(seed: u64, i: u64) -> f64 {
 }
 
 /// Number `i` of the sequence that splitmix64 gives from `seed`.
-fn splitmix64(seed: u64, i: u64) -> u64 {
+pub(crate) fn splitmix64(seed: u64, i: u64) -> u64 {
     const GOLDEN_RATIO: u64 = 0x9E37_79B9_7F4A_7C15;
     let mut z = seed.wrapping_add(GOLDEN_RATIO.wrapping_mul(i.wrapping_add(1)));
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

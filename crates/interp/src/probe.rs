@@ -1,0 +1,36 @@
+//! Probes: what can be read off the activations by a straight cut, and what is left of it when it is erased.
+//!
+//! A probe says what is decodable; whether the model uses it is another question, for which there are edits. Beside each
+//! accuracy stand what shuffled labels reach, what the probe makes of random labels of words (the control task), and what
+//! always naming the commoner class would reach.
+
+mod apply;
+mod control_task;
+mod covariance;
+mod erasure;
+mod evaluation;
+mod examples;
+mod features;
+mod fit;
+mod lda;
+mod leace;
+mod logistic;
+mod mass_mean;
+mod permutation;
+mod positive_definite;
+mod reading;
+mod ridge;
+mod shuffle;
+mod split;
+mod sweep;
+
+pub use apply::{TokenScore, token_scores};
+pub use control_task::ControlTask;
+pub use erasure::{AfterErasure, Erased, Erasing, erase_and_measure};
+pub use evaluation::{CalibrationBin, Confusion, Interval, Scores, auc, wilson};
+pub use examples::{Activations, Examples, Read};
+pub use fit::{FitOptions, Fitter, Probe, ProbeMethod, Readout};
+pub use leace::Leace;
+pub use reading::read;
+pub use split::{Part, Split};
+pub use sweep::{LayerProbe, Prediction, Sweep, SweepOptions, fit, sweep};
