@@ -101,22 +101,16 @@ pub async fn measure(
     Ok(evidence)
 }
 
-/// Perplexity of `neutral` under `edits`, as [`measure`] has it. Errors as there. `progress` is told the tokens done and in
-/// all.
-pub async fn perplexity(
+/// Perplexity of `neutral` under `edits`, as [`measure`] has it. Errors as there. `progress` is told the tokens done and
+/// in all.
+pub(crate) async fn perplexity(
     engine: &mut Engine,
     neutral: &[u32],
     edits: &[Edit],
     controls: &impl Controls,
-    mut progress: impl FnMut(u64, u64),
+    progress: impl FnMut(u64, u64),
 ) -> Result<f64, InterpError> {
-    let opening = neutral.len() / OPENING;
-    if opening == 0 {
-        return Err(InterpError::NeutralTooShort { tokens: neutral.len(), needed: OPENING });
-    }
-    let what = &Measurement { edits, prompt: &[], neutral, seeds: &[] };
-    let report = |done| progress(done, neutral.len() as u64);
-    Run { engine, what, opening, controls, done: 0, report }.perplexity(edits).await
+    likelihood::perplexity(engine, neutral, edits, controls, progress, |_, _| {}).await
 }
 
 /// The passes of a measurement.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use tiller_protocol::{Directions, Lane, LayerDirection, RunSpec};
-use tiller_recipe::{Edit, Lens, Pair, Patching, Prompt, Recipe, Shelved, Source, Turn, VERSION, Vector, View};
+use tiller_recipe::{Edit, Lens, Pair, Patching, Probe, Prompt, Recipe, Shelved, Source, Turn, VERSION, Vector, View};
 use tiller_sites::{ModelRef, Positions, Sampling, Site, catalogue};
 
 /// How a vector is made of pairs.
@@ -75,6 +75,7 @@ pub struct Experiment {
     /// Vectors kept beside it. They stay when another experiment is opened.
     pub shelf: Arc<Vec<Shelved>>,
     pub patch: Patching,
+    pub probe: Probe,
 }
 
 /// The prompt, in the parts that are edited apart.
@@ -164,6 +165,7 @@ impl Experiment {
             lens: Lens::default(),
             shelf: Arc::default(),
             patch: Patching::default(),
+            probe: Probe::default(),
         }
     }
 
@@ -236,6 +238,7 @@ impl Experiment {
             // They would make every other link long.
             shelf: if view == View::Vectors { self.shelf.to_vec() } else { Vec::new() },
             patch: self.patch.clone(),
+            probe: (view == View::Probes || self.probe != Probe::default()).then(|| self.probe.clone()),
             backend,
         }
     }
@@ -279,6 +282,7 @@ impl Experiment {
             lens: recipe.lens,
             shelf: Arc::new(recipe.shelf),
             patch: recipe.patch,
+            probe: recipe.probe.unwrap_or_default(),
         }
     }
 
@@ -366,7 +370,8 @@ mod tests {
         let vector = ChosenVector { directions: Arc::new(directions), layer: 4, pairs: start.pairs.clone() };
         let lens = Lens { follow: vec![" Paris".into()], edited: true };
         let patch = Patching { clean: "The capital of France is".into(), controls: 3, ..Patching::default() };
-        Experiment { vector: Some(vector), strength: -1.25, control: Some(9), lens, patch, ..start }
+        let probe = Probe { method: "lda".into(), layer: Some(7), ..Probe::default() };
+        Experiment { vector: Some(vector), strength: -1.25, control: Some(9), lens, patch, probe, ..start }
     }
 
     #[test]
@@ -384,6 +389,7 @@ mod tests {
         assert_eq!(opened.name, sent.name);
         assert_eq!((opened.read(), &opened.lens), (sent.read(), &sent.lens));
         assert_eq!(opened.patch, sent.patch);
+        assert_eq!(opened.probe, sent.probe);
         assert!(!opened.vector_is_stale());
     }
 

@@ -12,6 +12,7 @@ mod history;
 mod lens;
 mod pasted_pairs;
 mod patching;
+mod probes;
 mod shelf;
 mod starting_sets;
 mod svg;

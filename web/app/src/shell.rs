@@ -3,7 +3,9 @@
 use crate::experiment::model_name;
 use crate::notices::{Consent, Notices};
 use crate::settings::{self, Theme};
-use crate::views::{lens::Lens, models::Models, patch::Patch, progress, steer::Steer, vectors::Vectors};
+use crate::views::{
+    lens::Lens, models::Models, patch::Patch, probes::Probes, progress, steer::Steer, vectors::Vectors,
+};
 use crate::workbench::{ModelState, Workbench};
 use crate::{address, figures};
 use leptos::ev;
@@ -47,6 +49,7 @@ pub fn Shell() -> impl IntoView {
                 View::Vectors => view! { <Vectors/> }.into_any(),
                 View::Lens => view! { <Lens/> }.into_any(),
                 View::Patch => view! { <Patch/> }.into_any(),
+                View::Probes => view! { <Probes/> }.into_any(),
                 View::Models => view! { <Models/> }.into_any(),
             }}
         </main>
@@ -74,11 +77,11 @@ fn on_key(bench: Workbench, key: &web_sys::KeyboardEvent) {
     match key.key().as_str() {
         "Enter" if command => {
             key.prevent_default();
-            if bench.view.get_untracked() == View::Lens {
-                return bench.read_lens();
-            }
-            if bench.view.get_untracked() == View::Patch {
-                return bench.run_patching();
+            match bench.view.get_untracked() {
+                View::Lens => return bench.read_lens(),
+                View::Probes => return bench.fit_probes(),
+                View::Patch => return bench.run_patching(),
+                _ => {}
             }
             bench.view.set(View::Steer);
             bench.write();
@@ -87,6 +90,7 @@ fn on_key(bench: Workbench, key: &web_sys::KeyboardEvent) {
             bench.stop();
             bench.stop_lens();
             bench.stop_patching();
+            bench.stop_probes();
         }
         "z" if command && !types_text => {
             key.prevent_default();
@@ -128,6 +132,7 @@ fn Header(manual_link: RwSignal<bool>) -> impl IntoView {
                 {tab(View::Steer, "Steer", "nav-steer")}
                 {tab(View::Vectors, "Vectors", "nav-vectors")}
                 {tab(View::Lens, "Lens", "nav-lens")}
+                {tab(View::Probes, "Probes", "nav-probes")}
                 {tab(View::Patch, "Patch", "nav-patch")}
                 {tab(View::Models, "Models", "nav-models")}
             </nav>

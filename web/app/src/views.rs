@@ -4,6 +4,7 @@ pub mod cells;
 pub mod lens;
 pub mod models;
 pub mod patch;
+pub mod probes;
 pub mod progress;
 pub mod prompt;
 pub mod save;

@@ -5,6 +5,7 @@ mod grid;
 mod lens;
 mod models;
 mod patching;
+mod probes;
 mod runs;
 mod shelf;
 mod worker;
@@ -26,6 +27,7 @@ pub use grid::{GRID_FEWEST_PAIRS, GridSearch};
 pub use lens::LensReading;
 pub use models::Lookup;
 pub use patching::PatchReading;
+pub use probes::ProbeWork;
 pub use runs::{Run, RunState};
 
 /// Everything that views read and do. Copies are handles on the same signals.
@@ -48,6 +50,7 @@ pub struct Workbench {
     pub grid: RwSignal<GridSearch>,
     pub lens: RwSignal<LensReading>,
     pub patch: RwSignal<PatchReading>,
+    pub probes: RwSignal<ProbeWork>,
     pub cache: RwSignal<Option<CacheReport>>,
     /// Whether the browser leaves the page's files alone when its disk fills up; `None` where it does not say.
     pub files_kept: RwSignal<Option<bool>>,
@@ -138,6 +141,7 @@ impl Workbench {
             grid: RwSignal::new(GridSearch::default()),
             lens: RwSignal::new(LensReading::default()),
             patch: RwSignal::new(PatchReading::default()),
+            probes: RwSignal::new(ProbeWork { asked: linked && view == View::Probes, ..ProbeWork::default() }),
             cache: RwSignal::new(None),
             files_kept: RwSignal::new(None),
             lookup: RwSignal::new(Lookup::None),
@@ -233,7 +237,9 @@ impl Workbench {
                 let other_model = opened.model != self.experiment.get_untracked().model;
                 self.record(self.experiment.get_untracked(), "link");
                 self.replace(opened);
-                self.queued.set(writes(self.view.get_untracked()));
+                let view = self.view.get_untracked();
+                self.queued.set(writes(view));
+                self.probes.update(|work| work.asked = view == View::Probes);
                 if other_model { self.load_model() } else { self.build_and_write() }
             }
             Err(error) => self.refuse_link(&error),

@@ -11,6 +11,7 @@ mod failure;
 mod grid;
 mod lens;
 mod patching;
+mod probes;
 mod repository;
 
 pub use failure::{Failure, Remedy};
@@ -18,6 +19,10 @@ pub use grid::{Estimate, GridCell, GridChoice, GridReading, GridReport};
 pub use lens::{Followed, LensCell, LensLayer, LensText, Ranked};
 pub use patching::{
     AblatedLayer, Attention, Attribution, AttributionShare, Baseline, Effect, PatchCell, PatchPrompts, PatchStep,
+};
+pub use probes::{
+    AfterErasure, CalibrationBin, ControlTask, ProbeErasure, ProbeLayer, ProbePrediction, ProbeScores, ProbeSpec,
+    ProbeSummary, ProbedText, ProbedToken, ReadProbe,
 };
 pub use repository::{Choice, Fit, RepositoryListing, What};
 
@@ -76,6 +81,13 @@ pub enum Request {
     Patch { job: JobId, patching: Patching },
     /// Where the heads of a layer look in a raw text: an [`Event::Attention`].
     ReadAttention { job: JobId, text: String, layer: u32 },
+    /// A probe at every block, with controls. Progress, an [`Event::ProbeLayer`] for each block, then
+    /// [`Event::ProbesFitted`].
+    FitProbes { job: JobId, spec: ProbeSpec },
+    /// A probe on every token of the run's prompt, at a block's output; answered by [`Event::TextProbed`].
+    ProbeText { job: JobId, block: u32, probe: ReadProbe, prompt: Prompt },
+    /// Erases the labels at a block, and measures again; progress, then [`Event::ProbeErased`].
+    EraseProbe { job: JobId, spec: ProbeSpec, block: u32 },
     /// Stops any job; it ends with [`Event::Cancelled`] (or `Written` for a run, with what was written so far).
     Cancel { job: JobId },
     /// Ask for [`Event::Cache`].
@@ -199,6 +211,22 @@ pub enum Event {
     Attention {
         job: JobId,
         attention: Attention,
+    },
+    ProbeLayer {
+        job: JobId,
+        layer: ProbeLayer,
+    },
+    ProbesFitted {
+        job: JobId,
+        summary: ProbeSummary,
+    },
+    TextProbed {
+        job: JobId,
+        text: ProbedText,
+    },
+    ProbeErased {
+        job: JobId,
+        erasure: ProbeErasure,
     },
     Cache(CacheReport),
     /// A file for the user to save.

@@ -63,7 +63,11 @@ enum Kind {
 fn kind(request: &Request) -> Kind {
     match request {
         Request::Write { .. } | Request::Measure { .. } => Kind::Showing,
-        Request::ReadLens { .. } | Request::SearchGrid { .. } | Request::Patch { .. } => Kind::Reading,
+        Request::ReadLens { .. }
+        | Request::SearchGrid { .. }
+        | Request::Patch { .. }
+        | Request::FitProbes { .. }
+        | Request::EraseProbe { .. } => Kind::Reading,
         Request::Load { .. } | Request::Start { .. } => Kind::Loading,
         _ => Kind::Other,
     }
@@ -82,6 +86,9 @@ fn job_of(request: &Request) -> Option<JobId> {
         | Request::SearchGrid { job, .. }
         | Request::Patch { job, .. }
         | Request::ReadAttention { job, .. }
+        | Request::FitProbes { job, .. }
+        | Request::ProbeText { job, .. }
+        | Request::EraseProbe { job, .. }
         | Request::ExportVector { job, .. }
         | Request::ImportVector { job, .. } => Some(job),
         Request::Start { .. } | Request::SetToken { .. } | Request::ListCache | Request::Delete { .. } => None,

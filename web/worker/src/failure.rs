@@ -1,7 +1,7 @@
 //! How a job ends that does not succeed.
 
 use tiller_engine::{EngineError, GpuError};
-use tiller_experiment::{EditError, LoadError, PromptError};
+use tiller_experiment::{EditError, LoadError, ProbeTextsError, PromptError};
 use tiller_hub::HubError;
 use tiller_interp::InterpError;
 use tiller_protocol::{Failure, Remedy};
@@ -50,6 +50,15 @@ impl From<LoadError> for Stop {
 impl From<PromptError> for Stop {
     fn from(error: PromptError) -> Stop {
         Stop::failed("The prompt cannot be used", error)
+    }
+}
+
+impl From<ProbeTextsError> for Stop {
+    fn from(error: ProbeTextsError) -> Stop {
+        match error {
+            ProbeTextsError::Prompt(error) => error.into(),
+            _ => Stop::failed("The dataset cannot be used", error),
+        }
     }
 }
 

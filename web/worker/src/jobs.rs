@@ -6,6 +6,7 @@ mod lens;
 mod load;
 mod measure;
 mod patching;
+mod probes;
 mod vector;
 mod write;
 
@@ -49,6 +50,9 @@ async fn perform(request: Request, bench: &mut Bench, live: &Live) -> Result<Eve
         }
         Request::Patch { patching, .. } => patching::run(bench, live, &patching).await,
         Request::ReadAttention { text, layer, .. } => patching::attention(bench, live, &text, layer).await,
+        Request::FitProbes { spec, .. } => probes::fit(bench, live, &spec).await,
+        Request::ProbeText { block, probe, prompt, .. } => probes::read(bench, live, block, &probe, &prompt).await,
+        Request::EraseProbe { spec, block, .. } => probes::erase(bench, live, &spec, block).await,
         Request::ExportVector { name, layers, .. } => files::export(bench, live, &name, &layers),
         Request::ImportVector { bytes, .. } => files::import(bench, live, bytes).await,
         Request::ListCache => bench.cache.report().await.map(Event::Cache),
@@ -72,6 +76,9 @@ fn needs_session(request: &Request) -> bool {
             | Request::SearchGrid { .. }
             | Request::Patch { .. }
             | Request::ReadAttention { .. }
+            | Request::FitProbes { .. }
+            | Request::ProbeText { .. }
+            | Request::EraseProbe { .. }
     )
 }
 

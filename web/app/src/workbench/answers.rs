@@ -62,6 +62,10 @@ impl Workbench {
             Event::Patch { job, step } => self.on_patch_step(job, step),
             Event::Patched { job } => self.on_patched(job),
             Event::Attention { job, attention } => self.on_attention(job, attention),
+            Event::ProbeLayer { job, layer } => self.on_probe_layer(job, layer),
+            Event::ProbesFitted { job, summary } => self.on_probes_fitted(job, summary),
+            Event::TextProbed { job, text } => self.on_text_probed(job, text),
+            Event::ProbeErased { job, erasure } => self.on_probe_erased(job, erasure),
             Event::Cache(report) => self.cache.set(Some(report)),
             Event::File { name, bytes, .. } => {
                 self.save(&name, &bytes);
@@ -105,6 +109,7 @@ impl Workbench {
         self.on_lens_progress(job, &progress);
         self.on_grid_progress(job, &progress);
         self.on_patch_progress(job, &progress);
+        self.on_probes_progress(job, &progress);
         if self.measures(job) {
             self.evidence.set(EvidenceState::Measuring { job, progress: Some(progress) });
         }
@@ -189,6 +194,7 @@ impl Workbench {
         self.on_lens_end(job);
         self.on_grid_end(job);
         self.on_patch_end(job);
+        self.on_probes_end(job);
         if matches!(self.model.get_untracked(), ModelState::Loading { job: current, .. } if current == job) {
             self.model.set(match failure {
                 Some(failure) => ModelState::Failed(failure.clone()),
