@@ -216,6 +216,51 @@ fn a_vector_is_made_and_steers() {
     assert_eq!(written(&nowhere), plain);
 }
 
+#[test]
+fn probes_are_fitted_at_each_layer_with_their_controls() {
+    let flags = ["--data", "truth", "--method", "mass-mean", "--layers", "3,18", "--erase", "--json"];
+    let found = json(&on_cpu("probe", &flags));
+    assert_eq!(found["classes"], serde_json::json!(["true", "false"]));
+    assert_eq!((&found["method"], &found["split"]["by_group"]), (&Value::from("mass-mean"), &Value::from(true)));
+    assert_eq!(found["probe"]["weights"].as_array().unwrap().len(), 576);
+    let layers = found["layers"].as_array().unwrap();
+    assert_eq!(
+        layers.iter().map(|layer| layer["site"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["blocks.3.hook_resid_post", "blocks.18.hook_resid_post"]
+    );
+    for layer in layers {
+        assert_eq!(layer["shuffled"].as_array().unwrap().len(), 5, "{layer}");
+        assert!(layer["test"]["interval"]["low"].as_f64() < layer["test"]["accuracy"].as_f64(), "{layer}");
+    }
+    let after = &found["erased"]["after"][0];
+    assert!(after["after"].as_f64().is_some() && after["random"].as_array().unwrap().len() == 2, "{after}");
+    let table = on_cpu("probe", &flags[..flags.len() - 1]);
+    assert_eq!(table.matches("   chosen").count(), 1, "{table}");
+
+    // One's own texts, of another activation, with groups from a column of another name.
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("own.csv");
+    let row = |n: usize| {
+        let (word, label) = if n % 2 == 0 { ("warm", "summer") } else { ("icy", "winter") };
+        format!("topic {},\"It was {word}, number {n}\",{label}\n", n / 4)
+    };
+    std::fs::write(&data, format!("topic,text,label\n{}", (0..48).map(row).collect::<String>())).unwrap();
+    let own =
+        ["--data", text(&data), "--group", "topic", "--site", "blocks.2.hook_mlp_out", "--read", "mean", "--json"];
+    let found = json(&on_cpu("probe", &own));
+    assert_eq!(found["layers"][0]["test"]["accuracy"], 1.0, "{found}");
+    assert_eq!((&found["split"]["by_group"], &found["read"]), (&Value::from(true), &Value::from("mean")));
+
+    let model = model();
+    let refuse = |flags: &[&str]| refusal(&[&["probe", "--model", text(&model), "--backend", "cpu"], flags].concat());
+    assert!(refuse(&["--data", "nowhere.csv"]).contains("sentiment"));
+    assert!(refuse(&["--data", text(&data), "--group", "theme"]).contains("no column theme"));
+    assert!(refuse(&["--data", "truth", "--method", "svm"]).contains("logistic"));
+    assert!(refuse(&["--data", "truth", "--c", "0"]).contains("above 0"));
+    std::fs::write(&data, "text,label\nonly one\n").unwrap();
+    assert!(refuse(&["--data", text(&data)]).contains("line 2"));
+}
+
 fn recipe(strength: f32) -> Recipe {
     let direction: Vec<f32> = (0..576).map(|i| (i as f32).cos()).collect();
     Recipe {

@@ -31,6 +31,7 @@ mod looks;
 mod methods;
 mod original_weights;
 mod patching;
+mod probes;
 mod steering;
 mod storage_troubles;
 mod untrusted_text;
