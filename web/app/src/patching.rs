@@ -7,7 +7,7 @@ mod table;
 
 pub use bars::{bars_figure, largest};
 pub use examples::EXAMPLES;
-pub use map::{Map, MapCell, map_figure};
+pub use map::{Map, MapCell, map_figure, percent};
 pub use table::csv;
 
 use serde::Serialize;

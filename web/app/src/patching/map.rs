@@ -19,6 +19,8 @@ pub struct Map {
     pub first: usize,
     /// The effect that is drawn in full colour.
     pub full: f64,
+    /// Whether effects are shares, or else logits.
+    is_share: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -59,7 +61,16 @@ impl Map {
 
     /// A cell's effect in the words of the numbers that were measured.
     pub fn effect_text(&self, cell: &MapCell) -> String {
-        if self.full == 1.0 { format!("{:+.0} %", 100.0 * cell.effect) } else { format!("{:+.2}", cell.effect) }
+        if self.is_share { percent(cell.effect) } else { format!("{:+.2}", cell.effect) }
+    }
+}
+
+/// A share with its sign: `+98 %`, `−6 %`, `0 %`.
+pub fn percent(share: f64) -> String {
+    match (100.0 * share).round() {
+        0.0 => "0 %".into(),
+        percent if percent < 0.0 => format!("−{:.0} %", -percent),
+        percent => format!("+{percent:.0} %"),
     }
 }
 
@@ -84,7 +95,7 @@ fn patched(found: &Findings) -> Option<Map> {
         }
     }
     let first = if by_head { 0 } else { baseline.first_difference as usize };
-    Some(Map { heads, rows, by_head, first, full: 1.0 })
+    Some(Map { heads, rows, by_head, first, full: 1.0, is_share: true })
 }
 
 /// The clean prompt's tokens, with the corrupt one's where they differ.
@@ -121,6 +132,7 @@ fn ablated(found: &Findings) -> Option<Map> {
         first: 0,
         // Red: the answer loses what it led by.
         full: whole.abs().max(1e-6),
+        is_share: false,
     })
 }
 
@@ -192,6 +204,7 @@ mod tests {
             map.rows[1].1.iter().map(|cell| cell.as_ref().map(MapCell::is_within_controls)).collect();
         assert_eq!(within, [None, Some(false), Some(true)]);
         assert_eq!(map.effect_text(map.rows[1].1[1].as_ref().unwrap()), "+90 %");
+        assert_eq!([percent(-0.004), percent(-0.06), percent(1.0)], ["0 %", "−6 %", "+100 %"]);
         assert!(attributed().map().is_some_and(|map| !map.by_head));
     }
 

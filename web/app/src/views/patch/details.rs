@@ -2,7 +2,7 @@
 
 use super::Looking;
 use crate::figures::quantity;
-use crate::patching::{Map, MapCell};
+use crate::patching::{Map, MapCell, percent};
 use crate::views::cells::Place;
 use leptos::prelude::*;
 use tiller_recipe::PatchQuestion;
@@ -47,7 +47,7 @@ fn Numbers(effect: String, ablated: bool, cell: MapCell) -> impl IntoView {
         .iter()
         .map(|control| match ablated {
             true => format!("{control:+.2}"),
-            false => format!("{:+.0} %", 100.0 * control),
+            false => percent(*control),
         })
         .collect();
     let verdict = match cell.is_within_controls() {
