@@ -30,7 +30,7 @@ struct Shown {
 async fn shown(page: &Page<'_>) -> Result<Shown> {
     let script = "
         const all = (selector) => [...document.querySelectorAll(selector)];
-        const text = (id) => document.querySelector(`[data-testid=${id}]`)?.innerText ?? '';
+        const text = (id) => document.querySelector(`[data-testid=${id}]`)?.textContent ?? '';
         return {
             state: document.querySelector('[data-testid=patch]')?.dataset.state ?? 'no view',
             rows: all('[data-testid=patch-map] tbody tr').map(tr => [...tr.querySelectorAll('td')].map(td => td.textContent)),

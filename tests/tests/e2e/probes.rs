@@ -90,7 +90,11 @@ async fn a_link_fits_probes_which_read_erase_and_steer() -> Result<()> {
             let found = until(&page, "the probes are fitted", |shown| shown.state == "fitted").await?;
             stage.took("96 texts are read, and 30 probes fitted with their controls", begun);
             ensure!(found.balance == "96 texts: 48 positive, 48 negative; 12 groups.", "{}", found.balance);
-            ensure!(found.status.contains("48 texts to train") && found.status.contains("groups kept"), "{}", found.status);
+            ensure!(
+                found.status.contains("48 texts to train") && found.status.contains("groups kept"),
+                "{}",
+                found.status
+            );
             ensure!(found.accuracy.contains("24 texts") && found.lines == 3, "{found:?}");
             photograph(&page, "probes").await?;
 
@@ -98,7 +102,8 @@ async fn a_link_fits_probes_which_read_erase_and_steer() -> Result<()> {
             let focus = "document.querySelector('[data-testid=probe-chart]').focus()";
             page.browser.client.execute(focus, vec![]).await?;
             page.press(&char::from(Key::End).to_string()).await?;
-            let last = until(&page, "the last layer is looked at", |shown| shown.block.as_deref() == Some("29")).await?;
+            let last =
+                until(&page, "the last layer is looked at", |shown| shown.block.as_deref() == Some("29")).await?;
             ensure!(last.caption.starts_with("Block 29"), "{}", last.caption);
             let recipe = recipes::of_link(&page.seen().await?.link.context("the page has a link")?)?;
             let probe = recipe.probe.context("the link has the probe")?;
@@ -151,7 +156,8 @@ async fn ones_own_texts_are_checked_line_by_line_fitted_and_can_be_stopped() -> 
             };
             let rows: String = (0..400).map(row).collect();
             page.set("probe-rows", &rows).await?;
-            until(&page, "the texts are taken", |shown| shown.balance.starts_with("400 texts: 200 <b>summer</b>")).await?;
+            until(&page, "the texts are taken", |shown| shown.balance.starts_with("400 texts: 200 <b>summer</b>"))
+                .await?;
             page.click("fit-probes").await?;
             until(&page, "it reads", |shown| shown.status.contains("Reading")).await?;
             page.click("stop-probes").await?;
