@@ -195,6 +195,7 @@ fn recipes() -> Vec<(&'static str, Recipe)> {
         vectors: vec![vector],
         edits: vec![Edit::add(Source::Vector(0), Site::ResidPost(1), 1.5)],
         lens: Lens::default(),
+        shelf: Vec::new(),
         probe: None,
         backend: Some("gpu".into()),
     };

@@ -184,9 +184,14 @@ fn VectorStatus() -> impl IntoView {
             let Some(at) = experiment.vector.as_ref().and_then(|chosen| chosen.at_layer()) else {
                 return String::new();
             };
-            let pairs = experiment.vector.as_ref().map_or(0, |chosen| chosen.directions.pairs);
-            let from =
-                if pairs == 0 { "From a file".into() } else { format!("From {pairs} pairs, {}", made_by(experiment)) };
+            let directions = experiment.vector.as_ref().map(|chosen| &chosen.directions);
+            let pairs = directions.map_or(0, |directions| directions.pairs);
+            let of_a_probe = directions.is_some_and(|directions| directions.method.starts_with("probe-"));
+            let from = match pairs {
+                0 if of_a_probe => "From a probe".into(),
+                0 => "From a file".into(),
+                _ => format!("From {pairs} pairs, {}", made_by(experiment)),
+            };
             format!("{from}; {} long at layer {}.", figures::quantity(at.norm.into()), at.layer)
         }),
     };
