@@ -86,7 +86,7 @@ pub fn Data() -> impl IntoView {
                     placeholder="The soup was delicious,good,soup" prop:value=move || rows.with(|rows| table(rows))
                     on:change=move |change| take(&event_target_value(&change))></textarea>
             </Show>
-            {move || wrong.get().map(|wrong| view! { <p class="small wrong" role="alert" data-testid="probe-rows-error">{wrong}</p> })}
+            {move || wrong.get().map(|wrong| view! { <p class="small wrong" role="alert" data-testid="probe-rows-error">{wrong}" The texts from before are still the ones that are used."</p> })}
         </section>
     }
 }

@@ -55,7 +55,7 @@ fn Numbers(layer: ProbeLayer) -> impl IntoView {
             <dt title="The mean of the two classes' accuracies">"Balanced"</dt><dd class="mono">{share(test.balanced_accuracy)}</dd>
             <dt title="The probability that a positive text scores above a negative one">"AUC"</dt>
             <dd class="mono">{test.auc.map_or_else(|| "one class only".into(), |auc| format!("{auc:.3}"))}</dd>
-            <dt title="Probes of the same kind, fitted to shuffled labels">"Shuffled labels"</dt><dd class="mono">{shuffled}</dd>
+            <dt title="Probes of the same kind, fitted to shuffled labels: mean, least and most. Where two classes lie far apart, even these lean to one side or the other by chance, and come out right or wrong as a whole">"Shuffled labels"</dt><dd class="mono">{shuffled}</dd>
             <dt title="Random labels of words: what it reaches by remembering which words there are">"Control task"</dt><dd class="mono">{task}</dd>
             {selectivity.map(|selectivity| view! {
                 <dt title="Accuracy less the control task's">"Selectivity"</dt><dd class="mono">{selectivity}</dd>
