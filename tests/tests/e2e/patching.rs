@@ -130,10 +130,10 @@ async fn heads_show_where_they_look_and_a_stopped_map_stays() -> Result<()> {
             page.click("run-patching").await?;
             let whole = until(&page, "all heads are there", |shown| shown.state == "whole").await?;
             ensure!(cells(&whole) == 270, "{} cells", cells(&whole));
-            // Head 23.3 moves the name of the place to the end.
+            // Head 23.4 looks at the country from the end, and brings most of the answer.
             script(
                 &page,
-                "document.querySelector('[data-testid=patch-map] td[data-row=\"6\"][data-column=\"3\"]').click()",
+                "document.querySelector('[data-testid=patch-map] td[data-row=\"6\"][data-column=\"4\"]').click()",
             )
             .await?;
             let looked = until(&page, "its attention is shown", |shown| !shown.attention.is_empty()).await?;

@@ -59,10 +59,7 @@ pub fn Patch() -> impl IntoView {
     let found = move |holds: fn(&Findings) -> bool| move || looking.found.with(holds);
     view! {
         <div class="patch" data-testid="patch" data-state=state>
-            <p class="soft small explained">
-                "Patching asks where a model keeps what its answer depends on: it runs one prompt, puts in a single activation from the other prompt's run, and looks at the answer again. "
-                "Blue means that this moved the model toward the clean prompt's answer, red away from it; what has no colour did no more than a random change of the same length."
-            </p>
+            <p class="soft small explained">{move || explanation(bench.experiment.with(|experiment| experiment.patch.question))}</p>
             <form::Form/>
             <p class="soft small status" role="status" aria-live="polite">{move || status(bench)}</p>
             <Show when=found(|found| !found.prompts.clean.is_empty()) fallback=move || view! { <Empty/> }>
@@ -90,12 +87,27 @@ pub fn Patch() -> impl IntoView {
     }
 }
 
+/// What is asked, and what the colours mean.
+fn explanation(question: PatchQuestion) -> &'static str {
+    match question {
+        PatchQuestion::Patching => {
+            "Patching asks where a model keeps what its answer depends on: it runs one prompt, puts in a single activation from the other prompt's run, and looks at the answer again. Blue means that this moved the model toward the clean prompt's answer, red away from it; what has no colour did no more than a random change of the same length."
+        }
+        PatchQuestion::Attribution => {
+            "Attribution takes the answer's lead after the clean prompt apart into what each part of the model adds to it directly. Blue adds to the answer, red to the wrong one; nothing is changed or run again, so that by itself it shows no cause."
+        }
+        PatchQuestion::Ablation => {
+            "Ablation asks what the answer to the clean prompt loses without a part: each head and MLP in turn gives its mean over a neutral text in place of its own activation. Red means that the answer lost some of its lead, blue that it gained; what has no colour did no more than random units of the same layer."
+        }
+    }
+}
+
 /// What is going on, and how far it came.
 fn status(bench: Workbench) -> String {
     bench.patch.with(|patch| match (&patch.progress, &patch.job) {
         (Some(shown), _) => progress::sentence(shown, 0.0),
         (None, Some(_)) => "Running".into(),
-        (None, None) if !patch.whole && !patch.found.prompts.clean.is_empty() => {
+        (None, None) if !patch.whole && !(patch.found.cells.is_empty() && patch.found.ablated.is_empty()) => {
             "It was stopped; what came before stays. Run it again for the rest.".into()
         }
         (None, None) => String::new(),

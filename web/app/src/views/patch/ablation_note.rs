@@ -10,9 +10,8 @@ pub fn AblationNote() -> impl IntoView {
         let (difference, perplexity) = looking.found.with(|found| found.whole).unwrap_or_default();
         let cost = perplexity.map(|perplexity| format!(" The neutral text's perplexity is {perplexity:.1}."));
         format!(
-            "Each part gives its mean over a neutral text in place of its own activation. The whole model leads by \
-             {difference:.2} logits.{} Controls: for a head as many random units of its layer, for an MLP a random \
-             direction as long as the change.",
+            "The whole model leads by {difference:.2} logits.{} Controls: for a head as many random units of its layer, \
+             for an MLP a random direction as long as the change.",
             cost.unwrap_or_default()
         )
     };

@@ -69,7 +69,7 @@ fn Numbers(effect: String, ablated: bool, cell: MapCell) -> impl IntoView {
             <dd class="mono">{controls.join(", ")}</dd>
             {cell.perplexity.map(|factor| view! {
                 <dt title="Of a neutral text: what the rest of the model's work loses">"Perplexity"</dt>
-                <dd class="mono">{format!("× {factor:.2}")}</dd>
+                <dd class="mono">{format!("× {}", quantity(factor))}</dd>
             })}
         </dl>
         <p class="small soft verdict">{verdict}</p>
