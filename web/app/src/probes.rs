@@ -59,7 +59,7 @@ impl ProbeMethod {
         match self {
             ProbeMethod::Logistic => "The cut that makes the training labels most probable, its weights held small.",
             ProbeMethod::MassMean => {
-                "Along the difference of the two classes' means, cut half way. Learns least, and steers best."
+                "Along the difference of the two classes' means, cut half way. It learns least from the texts."
             }
             ProbeMethod::MassMeanWhitened => {
                 "The same, with directions in which both classes vary anyway counting for less."
