@@ -20,12 +20,16 @@ impl Workbench {
     }
 
     pub fn shelve(self, shelved: Shelved) {
+        self.put_on_shelf("shelve", shelved);
+    }
+
+    fn put_on_shelf(self, kind: &'static str, shelved: Shelved) {
         if self.experiment.with_untracked(|experiment| experiment.shelf.len()) >= SHELF_LIMIT {
             let remedy = format!("It holds {SHELF_LIMIT} vectors: save one as a file and remove it, then try again.");
             self.notice(Failure::new("The shelf is full", remedy, false));
             return;
         }
-        self.change_shelf(|shelf| {
+        self.change_shelf(kind, |shelf| {
             if !shelf.contains(&shelved) {
                 shelf.push(shelved);
             }
@@ -33,7 +37,7 @@ impl Workbench {
     }
 
     pub fn remove_from_shelf(self, place: usize) {
-        self.change_shelf(|shelf| {
+        self.change_shelf("take off the shelf", |shelf| {
             if place < shelf.len() {
                 shelf.remove(place);
             }
@@ -43,7 +47,7 @@ impl Workbench {
 
     pub fn rename_on_shelf(self, place: usize, name: &str) {
         let name: String = name.trim().chars().take(NAME_LENGTH).collect();
-        self.change_shelf(|shelf| {
+        self.change_shelf("rename on the shelf", |shelf| {
             if let Some(shelved) = shelf.get_mut(place).filter(|_| !name.is_empty()) {
                 shelved.vector.name = name;
             }
@@ -57,7 +61,7 @@ impl Workbench {
             combine(a, how, b)
         });
         match made {
-            Some(made) => self.shelve(made),
+            Some(made) => self.put_on_shelf("combine", made),
             None => {
                 let remedy = "Nothing is left of them, or they are of different models: choose two others.";
                 self.notice(Failure::new("The two cannot be combined", remedy, false));
@@ -65,8 +69,9 @@ impl Workbench {
         }
     }
 
-    fn change_shelf(self, change: impl FnOnce(&mut Vec<Shelved>)) {
-        self.change("shelf", |experiment| {
+    /// `kind` as for [`Workbench::change`]: what is done in quick succession is undone apart, but for letters of a name.
+    fn change_shelf(self, kind: &'static str, change: impl FnOnce(&mut Vec<Shelved>)) {
+        self.change(kind, |experiment| {
             let mut shelf = experiment.shelf.to_vec();
             change(&mut shelf);
             if shelf != *experiment.shelf {
