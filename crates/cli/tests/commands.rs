@@ -235,7 +235,7 @@ fn probes_are_fitted_at_each_layer_with_their_controls() {
     let after = &found["erased"]["after"][0];
     assert!(after["after"].as_f64().is_some() && after["random"].as_array().unwrap().len() == 2, "{after}");
     let table = on_cpu("probe", &flags[..flags.len() - 1]);
-    assert_eq!(table.matches("   chosen").count(), 1, "{table}");
+    assert_eq!(table.matches("   chosen\n").count(), 1, "{table}");
 
     // One's own texts, of another activation, with groups from a column of another name.
     let folder = TempDir::new().unwrap();
@@ -491,7 +491,7 @@ fn grid_tries_each_layer_and_strength_and_reports_on_other_pairs() {
     let found = json(&on_cpu("grid", &[&given[..], &["--json"]].concat()));
     assert_eq!((found["choosing"].as_u64(), found["cells"].as_array().map(Vec::len)), (Some(2), Some(4)));
     let chosen = &found["chosen"];
-    assert!(chosen["strength"].as_f64() == Some(0.1f32.into()) && chosen["effect"]["examples"] == 2, "{chosen}");
+    assert!(chosen["strength"].as_f64() == Some(0.1) && chosen["effect"]["examples"] == 2, "{chosen}");
     assert_eq!(chosen["random"].as_array().map(Vec::len), Some(4));
     let printed = on_cpu("grid", &given);
     assert!(printed.contains("on 2 other pairs") && printed.matches("a random direction").count() == 4, "{printed}");
