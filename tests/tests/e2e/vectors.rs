@@ -96,10 +96,9 @@ async fn vectors_are_kept_compared_combined_and_steered_with() -> Result<()> {
             page.browser.client.execute("document.querySelector('[aria-label=Undo]').click()", vec![]).await?;
             until(&page, "it is back", |now| now.names.len() == 3).await?;
 
-            // A reload loses nothing, and the vector on the shelf can be steered with.
+            // A reload loses nothing, the view neither, and the vector on the shelf can be steered with.
             page.open(&stage.address("/?backend=cpu")).await?;
             page.until_ready().await?;
-            page.click("nav-vectors").await?;
             until(&page, "the shelf is as it was", |now| now.names == three.names).await?;
             page.browser
                 .client

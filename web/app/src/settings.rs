@@ -10,6 +10,7 @@ use tiller_recipe::{Recipe, Shelved, View};
 const EXPERIMENT: &str = "tiller.experiment";
 const DIRECTIONS: &str = "tiller.directions";
 const SHELF: &str = "tiller.shelf";
+const VIEW: &str = "tiller.view";
 const BACKEND: &str = "tiller.backend";
 const CHECKED: &str = "tiller.checked-devices";
 const TUNED: &str = "tiller.tuned-devices";
@@ -64,6 +65,17 @@ pub fn kept_experiment() -> Option<Experiment> {
         chosen.take_other_layers(directions);
     }
     Some(experiment)
+}
+
+/// The view that a reload opens. Who looked for a model goes back to what it is for.
+pub fn keep_view(view: View) {
+    if view != View::Models {
+        let _ = LocalStorage::set(VIEW, view);
+    }
+}
+
+pub fn kept_view() -> View {
+    LocalStorage::get(VIEW).unwrap_or_default()
 }
 
 pub fn keep_backend(choice: BackendChoice) {

@@ -118,7 +118,7 @@ impl Workbench {
             Err(error) => (None, Some(error)),
         };
         let linked = opened.is_some();
-        let view = opened.as_ref().map(|recipe| recipe.view).unwrap_or_default();
+        let view = opened.as_ref().map_or_else(settings::kept_view, |recipe| recipe.view);
         let mut experiment = match opened {
             Some(recipe) => Experiment::from_recipe(recipe),
             None => settings::kept_experiment().unwrap_or_else(Experiment::starting),
@@ -313,6 +313,7 @@ impl Workbench {
     /// Goes to another view. What it needs and nobody else did is made now.
     pub fn show(self, view: View) {
         self.view.set(view);
+        settings::keep_view(view);
         if view == View::Steer {
             self.build_and_write();
         }
