@@ -19,30 +19,18 @@ struct Shown {
     all: String,
 }
 
-async fn shown(page: &Page<'_>) -> Result<Shown> {
-    let script = "
-        const panel = document.querySelector('[data-testid=grid]');
-        return {
-            cells: [...panel.querySelectorAll('td button')].map(cell => cell.textContent.trim()),
-            searching: !panel.querySelector('[data-testid=grid-search]'),
-            outcome: panel.querySelector('[data-testid=grid-outcome]')?.innerText ?? '',
-            all: panel.innerText,
-        };";
-    let found = page.browser.client.execute(script, vec![]).await?;
-    serde_json::from_value(found.clone()).with_context(|| format!("the panel shows something unexpected: {found}"))
-}
+/// Reads [`Shown`].
+const SHOWN: &str = "
+    const panel = document.querySelector('[data-testid=grid]');
+    return {
+        cells: [...panel.querySelectorAll('td button')].map(cell => cell.textContent.trim()),
+        searching: !panel.querySelector('[data-testid=grid-search]'),
+        outcome: panel.querySelector('[data-testid=grid-outcome]')?.innerText ?? '',
+        all: panel.innerText,
+    };";
 
 async fn until(page: &Page<'_>, what: &str, limit: Duration, holds: impl Fn(&Shown) -> bool) -> Result<Shown> {
-    let begun = Instant::now();
-    loop {
-        let now = shown(page).await?;
-        if holds(&now) {
-            return Ok(now);
-        }
-        let complaint = page.seen().await?.notices;
-        ensure!(complaint.is_empty() && begun.elapsed() < limit, "waited in vain until {what}: {now:#?} {complaint:?}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    page.until_read(SHOWN, what, limit, holds).await
 }
 
 #[tokio::test]

@@ -32,35 +32,20 @@ pub struct Shown {
     courses: usize,
 }
 
-async fn shown(page: &Page<'_>) -> Result<Shown> {
-    let script = "
-        const all = (selector) => [...document.querySelectorAll(selector)];
-        return {
-            state: document.querySelector('[data-testid=lens]')?.dataset.state ?? 'no view',
-            rows: all('[data-testid=lens-grid] tbody tr').map(tr => [...tr.querySelectorAll('td')].map(td => td.textContent)),
-            shares: all('[data-testid=lens-grid] td[data-row=\"0\"]').map(td => td.style.getPropertyValue('--own')),
-            followed: all('[data-testid=followed]').map(chip => chip.textContent),
-            details: document.querySelector('[data-testid=lens-details]')?.innerText ?? '',
-            courses: all('[data-testid=lens-course] .plot polyline').length,
-        };";
-    let found = page.browser.client.execute(script, vec![]).await?;
-    serde_json::from_value(found.clone()).with_context(|| format!("the lens shows something unexpected: {found}"))
-}
+/// Reads [`Shown`].
+const SHOWN: &str = "
+    const all = (selector) => [...document.querySelectorAll(selector)];
+    return {
+        state: document.querySelector('[data-testid=lens]')?.dataset.state ?? 'no view',
+        rows: all('[data-testid=lens-grid] tbody tr').map(tr => [...tr.querySelectorAll('td')].map(td => td.textContent)),
+        shares: all('[data-testid=lens-grid] td[data-row=\"0\"]').map(td => td.style.getPropertyValue('--own')),
+        followed: all('[data-testid=followed]').map(chip => chip.textContent),
+        details: document.querySelector('[data-testid=lens-details]')?.innerText ?? '',
+        courses: all('[data-testid=lens-course] .plot polyline').length,
+    };";
 
 pub async fn until(page: &Page<'_>, what: &str, holds: impl Fn(&Shown) -> bool) -> Result<Shown> {
-    let begun = Instant::now();
-    loop {
-        let now = shown(page).await?;
-        if holds(&now) {
-            return Ok(now);
-        }
-        let complaint = page.seen().await?.notices;
-        ensure!(
-            complaint.is_empty() && begun.elapsed() < WRITTEN,
-            "waited in vain until {what}: {now:#?} {complaint:?}"
-        );
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
+    page.until_read(SHOWN, what, WRITTEN, holds).await
 }
 
 fn capital() -> Recipe {

@@ -5,7 +5,9 @@ use anyhow::{Context, Result, bail, ensure};
 use fantoccini::Locator;
 use fantoccini::elements::Element;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
+use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
 /// To fetch a model from the local hub and to put it on a software GPU.
@@ -90,8 +92,7 @@ impl Page<'_> {
     }
 
     pub async fn seen(&self) -> Result<Seen> {
-        let shown = self.browser.client.execute(include_str!("seen.js"), vec![]).await?;
-        serde_json::from_value(shown.clone()).with_context(|| format!("the page shows something unexpected: {shown}"))
+        self.read(include_str!("seen.js")).await
     }
 
     /// Waits for `holds`; the error says what is shown instead.
@@ -106,6 +107,33 @@ impl Page<'_> {
                 bail!("waited {} s in vain until {what}; the page shows {seen:#?}", limit.as_secs());
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// What `script` reads off the page.
+    pub async fn read<T: DeserializeOwned>(&self, script: &str) -> Result<T> {
+        let found = self.browser.client.execute(script, vec![]).await?;
+        serde_json::from_value(found.clone()).with_context(|| format!("the page shows something unexpected: {found}"))
+    }
+
+    /// Waits until what `script` reads off the page is as `holds` wants it; a notice ends the wait at once.
+    pub async fn until_read<T: DeserializeOwned + Debug>(
+        &self,
+        script: &str,
+        what: &str,
+        limit: Duration,
+        holds: impl Fn(&T) -> bool,
+    ) -> Result<T> {
+        let begun = Instant::now();
+        loop {
+            let now = self.read(script).await?;
+            if holds(&now) {
+                return Ok(now);
+            }
+            let complaint = self.seen().await?.notices;
+            let waits = complaint.is_empty() && begun.elapsed() < limit;
+            ensure!(waits, "waited in vain until {what}: {now:#?} {complaint:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 

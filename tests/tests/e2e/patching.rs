@@ -27,35 +27,22 @@ struct Shown {
     too_alike: String,
 }
 
-async fn shown(page: &Page<'_>) -> Result<Shown> {
-    let script = "
-        const all = (selector) => [...document.querySelectorAll(selector)];
-        const text = (id) => document.querySelector(`[data-testid=${id}]`)?.textContent ?? '';
-        return {
-            state: document.querySelector('[data-testid=patch]')?.dataset.state ?? 'no view',
-            rows: all('[data-testid=patch-map] tbody tr').map(tr => [...tr.querySelectorAll('td')].map(td => td.textContent)),
-            differing: all('[data-testid=patch-tokens] .differs').map(td => td.textContent),
-            details: text('patch-details'),
-            bars: all('[data-testid=patch-bars] li').map(li => li.innerText.replace(/\\s+/g, ' ')),
-            attention: text('attention-text'),
-            too_alike: text('too-alike'),
-        };";
-    let found = page.browser.client.execute(script, vec![]).await?;
-    serde_json::from_value(found.clone()).with_context(|| format!("the view shows something unexpected: {found}"))
-}
+/// Reads [`Shown`].
+const SHOWN: &str = "
+    const all = (selector) => [...document.querySelectorAll(selector)];
+    const text = (id) => document.querySelector(`[data-testid=${id}]`)?.textContent ?? '';
+    return {
+        state: document.querySelector('[data-testid=patch]')?.dataset.state ?? 'no view',
+        rows: all('[data-testid=patch-map] tbody tr').map(tr => [...tr.querySelectorAll('td')].map(td => td.textContent)),
+        differing: all('[data-testid=patch-tokens] .differs').map(td => td.textContent),
+        details: text('patch-details'),
+        bars: all('[data-testid=patch-bars] li').map(li => li.innerText.replace(/\\s+/g, ' ')),
+        attention: text('attention-text'),
+        too_alike: text('too-alike'),
+    };";
 
 async fn until(page: &Page<'_>, what: &str, holds: impl Fn(&Shown) -> bool) -> Result<Shown> {
-    let begun = Instant::now();
-    loop {
-        let now = shown(page).await?;
-        if holds(&now) {
-            return Ok(now);
-        }
-        let complaint = page.seen().await?.notices;
-        let waits = complaint.is_empty() && begun.elapsed() < WRITTEN;
-        ensure!(waits, "waited in vain until {what}: {now:#?} {complaint:?}");
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
+    page.until_read(SHOWN, what, WRITTEN, holds).await
 }
 
 async fn script(page: &Page<'_>, script: &str) -> Result<()> {
@@ -84,7 +71,7 @@ async fn a_link_opens_patching_and_the_map_is_traced_to_the_answer() -> Result<(
         .play(&profile, async |page| {
             page.open(&address).await?;
             page.until_ready().await?;
-            ensure!(shown(&page).await?.state == "none", "nothing runs unasked");
+            ensure!(page.read::<Shown>(SHOWN).await?.state == "none", "nothing runs unasked");
             photograph(&page, "patch-empty").await?;
             page.click("run-patching").await?;
             let whole = until(&page, "the map is whole", |shown| shown.state == "whole").await?;

@@ -32,42 +32,27 @@ struct Shown {
     lines: usize,
 }
 
-async fn shown(page: &Page<'_>) -> Result<Shown> {
-    let script = "
-        const at = (id) => document.querySelector(`[data-testid=${id}]`);
-        const text = (id) => at(id)?.innerText ?? '';
-        return {
-            state: at('probes')?.dataset.state ?? 'no view',
-            status: text('probes-status'),
-            balance: text('probe-balance'),
-            caption: text('probe-caption'),
-            block: at('probe-card')?.dataset.block ?? null,
-            accuracy: text('probe-accuracy'),
-            mistakes: text('probe-mistakes'),
-            probed: [...document.querySelectorAll('[data-testid=probed] span')].map(span => Number(span.dataset.probability)),
-            erasure: at('probe-erasure')?.dataset.state ?? 'none',
-            erased: text('probe-erased'),
-            refusal: text('probe-rows-error'),
-            lines: document.querySelectorAll('[data-testid=probe-chart] polyline').length,
-        };";
-    let found = page.browser.client.execute(script, vec![]).await?;
-    serde_json::from_value(found.clone()).with_context(|| format!("the probes show something unexpected: {found}"))
-}
+/// Reads [`Shown`].
+const SHOWN: &str = "
+    const at = (id) => document.querySelector(`[data-testid=${id}]`);
+    const text = (id) => at(id)?.innerText ?? '';
+    return {
+        state: at('probes')?.dataset.state ?? 'no view',
+        status: text('probes-status'),
+        balance: text('probe-balance'),
+        caption: text('probe-caption'),
+        block: at('probe-card')?.dataset.block ?? null,
+        accuracy: text('probe-accuracy'),
+        mistakes: text('probe-mistakes'),
+        probed: [...document.querySelectorAll('[data-testid=probed] span')].map(span => Number(span.dataset.probability)),
+        erasure: at('probe-erasure')?.dataset.state ?? 'none',
+        erased: text('probe-erased'),
+        refusal: text('probe-rows-error'),
+        lines: document.querySelectorAll('[data-testid=probe-chart] polyline').length,
+    };";
 
 async fn until(page: &Page<'_>, what: &str, holds: impl Fn(&Shown) -> bool) -> Result<Shown> {
-    let begun = Instant::now();
-    loop {
-        let now = shown(page).await?;
-        if holds(&now) {
-            return Ok(now);
-        }
-        let complaint = page.seen().await?.notices;
-        ensure!(
-            complaint.is_empty() && begun.elapsed() < WRITTEN,
-            "waited in vain until {what}: {now:#?} {complaint:?}"
-        );
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
+    page.until_read(SHOWN, what, WRITTEN, holds).await
 }
 
 fn sentiment() -> Recipe {

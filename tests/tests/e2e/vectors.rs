@@ -7,7 +7,6 @@ use crate::recipes;
 use crate::stage::Stage;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
-use std::time::Instant;
 use tiller_recipe::View;
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -17,28 +16,16 @@ struct Shown {
     cosines: Vec<Vec<String>>,
 }
 
-async fn shown(page: &Page<'_>) -> Result<Shown> {
-    let script = "
-        return {
-            names: [...document.querySelectorAll('[data-testid=shelved] input')].map(input => input.value),
-            cosines: [...document.querySelectorAll('[data-testid=cosines] tbody tr')]
-                .map(row => [...row.querySelectorAll('td')].map(cell => cell.textContent.trim())),
-        };";
-    let found = page.browser.client.execute(script, vec![]).await?;
-    serde_json::from_value(found.clone()).with_context(|| format!("the view shows something unexpected: {found}"))
-}
+/// Reads [`Shown`].
+const SHOWN: &str = "
+    return {
+        names: [...document.querySelectorAll('[data-testid=shelved] input')].map(input => input.value),
+        cosines: [...document.querySelectorAll('[data-testid=cosines] tbody tr')]
+            .map(row => [...row.querySelectorAll('td')].map(cell => cell.textContent.trim())),
+    };";
 
 async fn until(page: &Page<'_>, what: &str, holds: impl Fn(&Shown) -> bool) -> Result<Shown> {
-    let begun = Instant::now();
-    loop {
-        let now = shown(page).await?;
-        if holds(&now) {
-            return Ok(now);
-        }
-        let complaint = page.seen().await?.notices;
-        ensure!(complaint.is_empty() && begun.elapsed() < DRAWN, "waited in vain until {what}: {now:#?} {complaint:?}");
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+    page.until_read(SHOWN, what, DRAWN, holds).await
 }
 
 #[tokio::test]
