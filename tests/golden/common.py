@@ -58,3 +58,13 @@ def differences(old, new, relative, path=""):
             yield f"{path}: {old} -> {new}"
     elif old != new:
         yield f"{path}: {old!r} -> {new!r}"
+
+
+def write_or_compare(path, document, check, relative):
+    """Writes `document`; or, to `check`, says where it differs from what is there, and fails where it does."""
+    if not check:
+        return write_json(path, document)
+    with open(path, encoding="utf-8") as file:
+        wrong = list(differences(json.load(file), document, relative))
+    print("\n".join(wrong) or "nothing differs")
+    raise SystemExit(bool(wrong))

@@ -9,14 +9,13 @@ lower on it than its negative in more pairs than higher. The activations are ran
 """
 
 import argparse
-import json
 import os
 
 import numpy as np
 import sklearn
 from sklearn.decomposition import PCA
 
-from common import differences, rounded, write_json
+from common import rounded, write_or_compare
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # Pairs, width, how far the two sides lie apart, how many pairs are the wrong way round.
@@ -66,13 +65,7 @@ def main():
         "made_with": {"scikit-learn": sklearn.__version__, "numpy": np.__version__},
         "cases": rounded([case(seed, *what) for seed, what in enumerate(CASES)], 9),
     }
-    path = os.path.join(HERE, "directions.json")
-    if not arguments.check:
-        return write_json(path, document)
-    with open(path, encoding="utf-8") as file:
-        wrong = list(differences(json.load(file), document, 1e-5))
-    print("\n".join(wrong) or "nothing differs")
-    raise SystemExit(bool(wrong))
+    write_or_compare(os.path.join(HERE, "directions.json"), document, arguments.check, 1e-5)
 
 
 if __name__ == "__main__":

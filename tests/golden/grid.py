@@ -11,12 +11,11 @@ given: its perplexity is that of the rest.
 """
 
 import argparse
-import json
 import os
 
 import torch
 
-from common import differences, rounded, write_json
+from common import rounded, write_or_compare
 from smollm2 import HERE, MODEL_SHA256, check_weights, load_model, sha256_of
 
 # Cheerful and gloomy texts, as token ids.
@@ -126,13 +125,7 @@ def main():
         "perplexity_plain": rounded(perplexity(plain_neutral)),
         "cells": rounded(cells),
     }
-    path = os.path.join(HERE, "grid.json")
-    if not arguments.check:
-        return write_json(path, document)
-    with open(path, encoding="utf-8") as file:
-        wrong = list(differences(json.load(file), document, 1e-3))
-    print("\n".join(wrong) or "nothing differs")
-    raise SystemExit(bool(wrong))
+    write_or_compare(os.path.join(HERE, "grid.json"), document, arguments.check, 1e-3)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import os
 
 import torch
 
-from common import differences, rounded, write_json
+from common import rounded, write_or_compare
 from smollm2 import HERE, MODEL_SHA256, check_weights, load_model, sha256_of
 
 PROMPTS = ["france", "story"]
@@ -102,13 +102,7 @@ def main():
         "watched": WATCHED,
         "prompts": [{"name": n, "ids": prompts[n], "cells": rounded(lens(model, prompts[n]))} for n in PROMPTS],
     }
-    path = os.path.join(HERE, "logit_lens.json")
-    if not arguments.check:
-        return write_json(path, document)
-    with open(path, encoding="utf-8") as file:
-        wrong = list(differences(json.load(file), document, 1e-3))
-    print("\n".join(wrong) or "nothing differs")
-    raise SystemExit(bool(wrong))
+    write_or_compare(os.path.join(HERE, "logit_lens.json"), document, arguments.check, 1e-3)
 
 
 if __name__ == "__main__":

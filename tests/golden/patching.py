@@ -15,7 +15,7 @@ import os
 
 import torch
 
-from common import differences, rounded, write_json
+from common import rounded, write_or_compare
 from smollm2 import HERE, MODEL_SHA256, check_weights, load_model, sha256_of
 
 PAIRS = [
@@ -319,13 +319,7 @@ def main():
         "repeated_ids": REPEATED,
         "head_scores": rounded(head_scores(model, REPEATED), 5),
     }
-    path = os.path.join(HERE, "patching.json")
-    if not arguments.check:
-        return write_json(path, document)
-    with open(path, encoding="utf-8") as file:
-        wrong = list(differences(json.load(file), document, 1e-3))
-    print("\n".join(wrong) or "nothing differs")
-    raise SystemExit(bool(wrong))
+    write_or_compare(os.path.join(HERE, "patching.json"), document, arguments.check, 1e-3)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ fitted to the first texts and applied to the others. All is computed in f64, fro
 """
 
 import argparse
-import json
 import os
 import warnings
 
@@ -23,7 +22,7 @@ from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.metrics import balanced_accuracy_score, brier_score_loss, log_loss, roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
-from common import differences, rounded, write_json
+from common import rounded, write_or_compare
 from smollm2 import HERE, MODEL_SHA256, check_weights, load_model, sha256_of
 
 # Texts, width, share of positive texts.
@@ -183,13 +182,7 @@ def main():
         "model": of_the_model(arguments.model),
     }
     document = rounded(document, 9)
-    path = os.path.join(HERE, "probes.json")
-    if not arguments.check:
-        return write_json(path, document)
-    with open(path, encoding="utf-8") as file:
-        wrong = list(differences(json.load(file), document, 1e-5))
-    print("\n".join(wrong) or "nothing differs")
-    raise SystemExit(bool(wrong))
+    write_or_compare(os.path.join(HERE, "probes.json"), document, arguments.check, 1e-5)
 
 
 if __name__ == "__main__":
