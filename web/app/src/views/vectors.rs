@@ -1,9 +1,9 @@
 //! The Vectors view: what is on the shelf, how alike it is, and what can be made of it.
 
-use crate::figures;
 use crate::shelf::{Combination, cosine};
 use crate::views::save::SaveText;
 use crate::workbench::Workbench;
+use crate::{csv, figures};
 use leptos::prelude::*;
 use tiller_recipe::Shelved;
 
@@ -119,15 +119,16 @@ fn Shelf(shelf: Memo<std::sync::Arc<Vec<Shelved>>>) -> impl IntoView {
 
 #[component]
 fn Cosines(shelf: Memo<std::sync::Arc<Vec<Shelved>>>) -> impl IntoView {
-    let csv = move || {
+    let table = move || {
         shelf.with_untracked(|shelf| {
-            let names = shelf.iter().map(|s| quoted(&s.vector.name)).collect::<Vec<_>>().join(",");
+            let names = shelf.iter().map(|s| s.vector.name.clone());
+            let heading = csv::line(&[String::new()].into_iter().chain(names).collect::<Vec<_>>());
             let line = |a: &Shelved| {
                 let cells =
                     shelf.iter().map(|b| cosine_of(a, b).map_or(String::new(), |cosine| format!("{cosine:.4}")));
-                format!("{},{}\n", quoted(&a.vector.name), cells.collect::<Vec<_>>().join(","))
+                csv::line(&[a.vector.name.clone()].into_iter().chain(cells).collect::<Vec<_>>())
             };
-            format!(",{names}\n{}", shelf.iter().map(line).collect::<String>())
+            heading + &shelf.iter().map(line).collect::<String>()
         })
     };
     let cell = |a: &Shelved, b: &Shelved| match cosine_of(a, b) {
@@ -144,7 +145,7 @@ fn Cosines(shelf: Memo<std::sync::Arc<Vec<Shelved>>>) -> impl IntoView {
         <section aria-label="Cosines" data-testid="cosines">
             <div class="row between">
                 <h2 title="1 where two directions are the same, 0 where they have nothing in common, −1 where they are opposite">"Cosines"</h2>
-                <SaveText label="CSV" title="The cosines as a table" name="cosines.csv" content=Callback::new(move |()| csv())/>
+                <SaveText label="CSV" title="The cosines as a table" name="cosines.csv" content=Callback::new(move |()| table())/>
             </div>
             <div class="wide">
                 <table class="cells cosines">
@@ -185,10 +186,6 @@ fn chance(width: usize) -> String {
     format!(
         "Two random directions of this width have a cosine of 0 ± {deviation:.2}. The residual stream is no random place, though: vectors of unrelated concepts often share more."
     )
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 #[component]
