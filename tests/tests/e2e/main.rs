@@ -23,6 +23,7 @@ mod evidence;
 mod fallback;
 mod grid;
 mod hub_troubles;
+mod hurry;
 mod kept_files;
 mod keyboard;
 mod lens;

@@ -25,7 +25,8 @@ pub fn Grid() -> impl IntoView {
         text.track();
         begun.track();
         request_animation_frame(move || {
-            if let Some(scroll) = scroll.get_untracked() {
+            // By then the view may have been left.
+            if let Some(scroll) = scroll.try_get_untracked().flatten() {
                 scroll.set_scroll_left(scroll.scroll_width());
             }
         });
