@@ -6,8 +6,8 @@ use tiller_interp::patch::Metric;
 use tiller_recipe::{Prompt, Turn};
 
 /// The seeds of `count` random controls.
-pub fn control_seeds(count: u8) -> Vec<u32> {
-    (1..=u32::from(count)).collect()
+pub fn control_seeds(count: impl Into<u32>) -> Vec<u32> {
+    (1..=count.into()).collect()
 }
 
 #[derive(Args, Clone, Debug)]

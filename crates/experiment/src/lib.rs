@@ -4,6 +4,7 @@
 //! here, once, so that the page and the native program run a recipe with the same numbers.
 
 mod edits;
+pub mod finding;
 mod probe_texts;
 mod prompt;
 mod self_check;
@@ -18,6 +19,9 @@ pub use self_check::{SELF_CHECK_TOLERANCE, self_check};
 pub use session::{LoadError, ModelFacts, Session};
 pub use tuning::{Tuned, tune};
 pub use vector_file::{ControlVectorFile, VectorAtLayer, VectorFileError};
+
+/// Tokens of the neutral text that say what an ablation costs: few, since each head reads them once more.
+pub const ABLATION_NEUTRAL_TOKENS: usize = 24;
 
 /// Tokens of context for all texts that are written side by side, where nothing else is asked for. SmolLM2's KV cache
 /// then takes 94 MB.

@@ -3,6 +3,7 @@
 use crate::{PromptError, prompt};
 use tiller_engine::{Controls, Engine, EngineError, Generation, Gpu, Lane};
 use tiller_formats::{ByteSource, Quant};
+use tiller_interp::evidence::NEUTRAL_TEXT;
 use tiller_model::{ChatTemplate, Checkpoint, ModelFiles, ModelFilesError, Tokenizer};
 use tiller_recipe::Prompt;
 use tiller_sites::Sampling;
@@ -74,6 +75,11 @@ impl Session {
 
     pub fn tokens(&self, prompt: &Prompt) -> Result<Vec<u32>, PromptError> {
         prompt::tokens(prompt, &self.tokenizer, self.template.as_ref())
+    }
+
+    /// The text whose perplexity says what a change costs.
+    pub fn neutral(&self) -> Result<Vec<u32>, PromptError> {
+        self.tokens(&Prompt::Text(NEUTRAL_TEXT.into()))
     }
 
     /// The tokens of two prompts that are to have as many; an error shows them.

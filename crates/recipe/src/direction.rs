@@ -26,6 +26,15 @@ impl Direction {
         self.0.len()
     }
 
+    /// The cosine with another direction; `None` where they are of different widths, and so of different models.
+    pub fn cosine(&self, other: &Direction) -> Option<f64> {
+        let (a, b) = (self.to_f32(), other.to_f32());
+        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();
+        let same_width = a.len() == b.len();
+        // What was rounded has not quite unit length.
+        same_width.then(|| dot(&a, &b) / (dot(&a, &a) * dot(&b, &b)).sqrt()).filter(|cosine| cosine.is_finite())
+    }
+
     /// The numbers as every backend uses them.
     pub fn to_f32(&self) -> Vec<f32> {
         self.0.iter().map(|v| v.to_f32()).collect()

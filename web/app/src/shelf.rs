@@ -2,16 +2,6 @@
 
 use tiller_recipe::{Direction, Shelved, Vector};
 
-/// The cosine of two directions; `None` where they are of different widths, and so of different models.
-pub fn cosine(a: &Direction, b: &Direction) -> Option<f64> {
-    let (a, b) = (a.to_f32(), b.to_f32());
-    (a.len() == b.len()).then(|| dot(&a, &b) / (dot(&a, &a) * dot(&b, &b)).sqrt()).filter(|cosine| cosine.is_finite())
-}
-
-fn dot(a: &[f32], b: &[f32]) -> f64 {
-    a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
-}
-
 /// What is made of two vectors, both taken at unit length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Combination {
@@ -122,8 +112,8 @@ mod tests {
     #[test]
     fn cosines_are_as_worked_out_by_hand() {
         let (a, b) = (shelved("a", &[3.0, 4.0]), shelved("b", &[5.0, 0.0]));
-        assert!((cosine(&a.vector.direction, &b.vector.direction).unwrap() - 0.6).abs() < 1e-3);
-        assert_eq!(cosine(&a.vector.direction, &shelved("c", &[1.0; 3]).vector.direction), None);
+        assert!((a.vector.direction.cosine(&b.vector.direction).unwrap() - 0.6).abs() < 1e-3);
+        assert_eq!(a.vector.direction.cosine(&shelved("c", &[1.0; 3]).vector.direction), None);
     }
 
     #[test]

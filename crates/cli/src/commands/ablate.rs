@@ -1,6 +1,6 @@
 //! `tiller ablate`: every head and MLP taken away, one at a time.
 
-use crate::loaded::DeviceFlags;
+use crate::loaded::{DeviceFlags, Loaded};
 use crate::model_file::ModelSource;
 use crate::output;
 use crate::patching_flags::{AnswerFlags, control_seeds};
@@ -8,7 +8,6 @@ use crate::prompt_flags::PromptFlags;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::fmt::Write;
-use tiller_interp::evidence::NEUTRAL_TEXT;
 use tiller_interp::patch::{
     Ablation, AblationBaseline, AblationLayer, AblationStep, Effect, Metric, Replacement, ablation_sweep,
 };
@@ -62,11 +61,16 @@ struct Report<'a> {
 pub async fn run(flags: Flags) -> anyhow::Result<()> {
     let prompt = flags.prompt.given(None)?;
     let mut loaded = flags.device.load(&flags.model).await?;
-    let session = &mut loaded.session;
+    let session = &loaded.session;
     let metric = flags.answer.metric(session)?;
     let tokens = prompt.tokens(session)?;
-    let neutral = if flags.neutral.is_empty() { vec![NEUTRAL_TEXT.into()] } else { flags.neutral };
-    let neutral = neutral.into_iter().map(|text| session.tokens(&Prompt::Text(text))).collect::<Result<Vec<_>, _>>()?;
+    let neutral = match flags.neutral.is_empty() {
+        true => vec![session.neutral()?],
+        false => {
+            let tokens = flags.neutral.into_iter().map(|text| session.tokens(&Prompt::Text(text)));
+            tokens.collect::<Result<Vec<_>, _>>()?
+        }
+    };
     let what = Ablation {
         prompt: &tokens,
         metric,
@@ -78,18 +82,24 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
         seeds: &control_seeds(flags.controls),
         with_cost: !flags.without_cost,
     };
+    run_on(&mut loaded, &what, flags.json).await
+}
+
+/// Ablates, and prints what is lost.
+pub async fn run_on(loaded: &mut Loaded, what: &Ablation<'_>, json: bool) -> anyhow::Result<()> {
     let (mut baseline, mut layers) = (None, Vec::new());
     let sink = |step| match step {
         AblationStep::Baseline(found) => baseline = Some(found),
         AblationStep::Layer(layer) => layers.push(layer),
     };
-    ablation_sweep(&mut session.engine, &what, &(), |_, _| {}, sink).await?;
+    ablation_sweep(&mut loaded.session.engine, what, &(), |_, _| {}, sink).await?;
     let baseline = baseline.expect("the baseline comes first");
-    if !flags.json {
-        return output::text(&table(metric, &baseline, &layers));
+    if !json {
+        return output::text(&table(what.metric, &baseline, &layers));
     }
     let (backend, adapter) = (loaded.backend(), loaded.adapter());
-    output::json(&Report { tokens: &tokens, metric, by: what.replacement, baseline, layers: &layers, backend, adapter })
+    let (tokens, metric, by) = (what.prompt, what.metric, what.replacement);
+    output::json(&Report { tokens, metric, by, baseline, layers: &layers, backend, adapter })
 }
 
 /// A line for each layer: what each head and the MLP change, then the largest that random units of the layer change.

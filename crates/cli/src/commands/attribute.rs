@@ -1,13 +1,15 @@
 //! `tiller attribute`: direct logit attribution.
 
-use crate::loaded::DeviceFlags;
+use crate::loaded::{DeviceFlags, Loaded};
 use crate::model_file::ModelSource;
 use crate::output;
 use crate::prompt_flags::PromptFlags;
 use clap::Args;
 use serde::Serialize;
 use std::fmt::Write;
+use tiller_experiment::finding;
 use tiller_interp::attribution::{Attribution, Component, direct_logit_attribution};
+use tiller_recipe::Finding;
 
 #[derive(Args)]
 pub struct Flags {
@@ -23,7 +25,7 @@ pub struct Flags {
     #[arg(long, value_name = "TOKEN")]
     wrong: String,
     /// How many parts to print, the largest first.
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(long, value_name = "N", default_value_t = TOP)]
     top: usize,
     #[command(flatten)]
     device: DeviceFlags,
@@ -39,6 +41,8 @@ struct Report<'a> {
     wrong: u32,
     #[serde(flatten)]
     attribution: &'a Attribution,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finding: Option<Finding>,
     backend: &'static str,
     adapter: String,
 }
@@ -46,16 +50,32 @@ struct Report<'a> {
 pub async fn run(flags: Flags) -> anyhow::Result<()> {
     let prompt = flags.prompt.given(None)?;
     let mut loaded = flags.device.load(&flags.model).await?;
-    let session = &mut loaded.session;
-    let (answer, wrong) = (session.one_token(&flags.answer)?, session.one_token(&flags.wrong)?);
-    let tokens = prompt.tokens(session)?;
-    let attribution = direct_logit_attribution(&mut session.engine, &tokens, answer, wrong, &(), |_, _| {}).await?;
-    if !flags.json {
-        return output::text(&table(&attribution, flags.top));
+    let (answer, wrong) = (loaded.session.one_token(&flags.answer)?, loaded.session.one_token(&flags.wrong)?);
+    let tokens = prompt.tokens(&loaded.session)?;
+    run_on(&mut loaded, &tokens, [answer, wrong], flags.top, false, flags.json).await
+}
+
+/// Takes a logit difference apart, and prints it; `with_finding`, what it shows too.
+pub async fn run_on(
+    loaded: &mut Loaded,
+    tokens: &[u32],
+    [answer, wrong]: [u32; 2],
+    top: usize,
+    with_finding: bool,
+    json: bool,
+) -> anyhow::Result<()> {
+    let engine = &mut loaded.session.engine;
+    let attribution = direct_logit_attribution(engine, tokens, answer, wrong, &(), |_, _| {}).await?;
+    let finding = if with_finding { finding::of_attribution(&attribution) } else { None };
+    if !json {
+        return output::text(&(table(&attribution, top) + &output::finding(&finding)));
     }
     let (backend, adapter) = (loaded.backend(), loaded.adapter());
-    output::json(&Report { tokens: &tokens, answer, wrong, attribution: &attribution, backend, adapter })
+    output::json(&Report { tokens, answer, wrong, attribution: &attribution, finding, backend, adapter })
 }
+
+/// How many parts are printed where nothing else is asked for.
+pub const TOP: usize = 20;
 
 fn table(attribution: &Attribution, top: usize) -> String {
     let mut shares = attribution.shares.clone();

@@ -15,9 +15,7 @@ use depths::AtDepth;
 use serde::Serialize;
 use std::time::Instant;
 use tiller_engine::{DECODE_ROWS, Edit, Engine, Generation, Sampling, Site, StepCost, Timing};
-use tiller_interp::evidence::NEUTRAL_TEXT;
 use tiller_interp::steer::random_direction;
-use tiller_recipe::Prompt;
 
 #[derive(Args)]
 pub struct Flags {
@@ -79,7 +77,7 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
     let mut loaded = flags.device.load(&flags.model).await?;
     depths::check(&loaded.session.engine, &flags.depths)?;
     let session = &loaded.session;
-    let text = session.tokens(&Prompt::Text(NEUTRAL_TEXT.into()))?;
+    let text = session.neutral()?;
     let prompt: Vec<u32> = text.iter().copied().cycle().take(flags.prompt_tokens as usize).collect();
     let what = |prompt: &[u32], edits, tokens| Generation {
         // A turn must not end before its time.

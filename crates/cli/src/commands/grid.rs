@@ -8,8 +8,7 @@ use clap::Args;
 use serde::Serialize;
 use std::fmt::Write;
 use std::path::PathBuf;
-use tiller_experiment::PromptError;
-use tiller_interp::evidence::{CONTROL_SEEDS, NEUTRAL_TEXT};
+use tiller_interp::evidence::CONTROL_SEEDS;
 use tiller_interp::steer::{GridPlan, GridReport, Method, grid};
 use tiller_recipe::{GRID_MOST_COST, GRID_STRENGTHS, grid_layers};
 
@@ -55,7 +54,7 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
     let mut loaded = flags.device.load(&flags.model).await?;
     let session = &mut loaded.session;
     let pairs = pairs_file::tokens(&pairs, session)?;
-    let neutral = session.tokenizer.encode(NEUTRAL_TEXT, true, false).map_err(PromptError::from)?;
+    let neutral = session.neutral()?;
     let plan = GridPlan {
         method: flags.method,
         pairs: &pairs,

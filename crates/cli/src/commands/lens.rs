@@ -1,6 +1,6 @@
 //! `tiller lens`: the next token as each layer would have it.
 
-use crate::loaded::DeviceFlags;
+use crate::loaded::{DeviceFlags, Loaded};
 use crate::model_file::ModelSource;
 use crate::output;
 use crate::prompt_flags::PromptFlags;
@@ -9,9 +9,11 @@ use anyhow::bail;
 use clap::Args;
 use serde::Serialize;
 use std::fmt::Write;
-use tiller_engine::Site;
+use std::ops::Range;
+use tiller_engine::{Edit, Site};
 use tiller_experiment::Session;
 use tiller_interp::lens::{LensLayer, LensReading, RankedToken, logit_lens};
+use tiller_recipe::Finding;
 
 #[derive(Args)]
 pub struct Flags {
@@ -47,6 +49,8 @@ struct Report<'a> {
     first_position: usize,
     /// The last block's output first.
     layers: &'a [LensLayer],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finding: Option<Finding>,
     backend: &'static str,
     adapter: String,
 }
@@ -54,7 +58,7 @@ struct Report<'a> {
 pub async fn run(flags: Flags) -> anyhow::Result<()> {
     let prompt = flags.prompt.given(None)?;
     let mut loaded = flags.device.load(&flags.model).await?;
-    let session = &mut loaded.session;
+    let session = &loaded.session;
     let edit = flags.steering.edit(session.engine.config()).await?;
     let tokens = prompt.tokens(session)?;
     let watched = flags.watch.iter().map(|text| session.one_token(text)).collect::<Result<Vec<u32>, _>>()?;
@@ -66,17 +70,45 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
         None if flags.json => 0..tokens.len(),
         None => tokens.len().saturating_sub(1)..tokens.len(),
     };
-    let first_position = positions.start;
-    let edits: Vec<_> = edit.into_iter().collect();
-    let what = LensReading { tokens: &tokens, positions, watched: &watched, top: flags.top.into(), edits: &edits };
+    let edits = edit.into_iter().collect();
+    let asked = Asked { tokens, positions, watched, top: flags.top.into(), edits };
+    let layers = read(&mut loaded.session, &asked).await?;
+    show(&loaded, &asked, &layers, None, flags.json)
+}
+
+/// What is asked of the lens, as [`LensReading`] has it.
+pub struct Asked {
+    pub tokens: Vec<u32>,
+    pub positions: Range<usize>,
+    pub watched: Vec<u32>,
+    pub top: usize,
+    pub edits: Vec<Edit>,
+}
+
+/// The last block's output first.
+pub async fn read(session: &mut Session, asked: &Asked) -> anyhow::Result<Vec<LensLayer>> {
+    let Asked { tokens, positions, watched, top, edits } = asked;
+    let what = LensReading { tokens, positions: positions.clone(), watched, top: *top, edits };
     let mut layers = Vec::new();
     logit_lens(&mut session.engine, &what, &(), |_, _| {}, |layer| layers.push(layer)).await?;
-    if !flags.json {
-        return output::text(&table(&loaded.session, &tokens, first_position, &layers));
+    Ok(layers)
+}
+
+/// Prints it.
+pub fn show(
+    loaded: &Loaded,
+    asked: &Asked,
+    layers: &[LensLayer],
+    finding: Option<Finding>,
+    json: bool,
+) -> anyhow::Result<()> {
+    let (tokens, first_position) = (&asked.tokens, asked.positions.start);
+    if !json {
+        return output::text(&(table(&loaded.session, tokens, first_position, layers) + &output::finding(&finding)));
     }
     let texts = tokens.iter().map(|&token| loaded.session.tokenizer.token_text(token)).collect();
     let (backend, adapter) = (loaded.backend(), loaded.adapter());
-    output::json(&Report { tokens: &tokens, texts, first_position, layers: &layers, backend, adapter })
+    output::json(&Report { tokens, texts, first_position, layers, finding, backend, adapter })
 }
 
 /// A line for each layer: the last first, as the lens is usually drawn.

@@ -1,6 +1,6 @@
 //! `tiller patch`: activation patching between two prompts.
 
-use crate::loaded::DeviceFlags;
+use crate::loaded::{DeviceFlags, Loaded};
 use crate::model_file::ModelSource;
 use crate::output;
 use crate::patching_flags::{AnswerFlags, control_seeds, prompt};
@@ -8,8 +8,9 @@ use clap::Args;
 use serde::Serialize;
 use std::fmt::Write;
 use tiller_engine::{PatchDirection, PatchPlace};
-use tiller_experiment::Session;
+use tiller_experiment::{Session, finding};
 use tiller_interp::patch::{Metric, PatchBaseline, PatchCell, PatchStep, Patching, activation_patching};
+use tiller_recipe::Finding;
 
 #[derive(Args)]
 pub struct Flags {
@@ -58,6 +59,8 @@ struct Report<'a> {
     direction: PatchDirection,
     baseline: PatchBaseline,
     cells: Vec<ReportedCell<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finding: Option<Finding>,
     backend: &'static str,
     adapter: String,
 }
@@ -72,7 +75,7 @@ struct ReportedCell<'a> {
 
 pub async fn run(flags: Flags) -> anyhow::Result<()> {
     let mut loaded = flags.device.load(&flags.model).await?;
-    let session = &mut loaded.session;
+    let session = &loaded.session;
     let metric = flags.answer.metric(session)?;
     let [clean, corrupt] =
         session.equal_tokens(&prompt(flags.clean, flags.chat), &prompt(flags.corrupt, flags.chat))?;
@@ -87,29 +90,38 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
         seeds: &control_seeds(flags.controls),
         unrelated: &unrelated,
     };
+    run_on(&mut loaded, &what, false, flags.json).await
+}
+
+/// Patches, and prints the map; `with_finding`, what it shows too.
+pub async fn run_on(loaded: &mut Loaded, what: &Patching<'_>, with_finding: bool, json: bool) -> anyhow::Result<()> {
+    let session = &mut loaded.session;
     let (mut baseline, mut cells) = (None, Vec::new());
     let sink = |step| match step {
         PatchStep::Baseline(found) => baseline = Some(found),
         PatchStep::Cell(cell) => cells.push(cell),
     };
-    activation_patching(&mut session.engine, &what, &(), |_, _| {}, sink).await?;
+    activation_patching(&mut session.engine, what, &(), |_, _| {}, sink).await?;
     let baseline = baseline.expect("the baseline comes first");
     cells.sort_by_key(|cell| (cell.layer, cell.column));
-    if !flags.json {
-        return output::text(&table(session, &what, &baseline, &cells));
+    let column = |column: u32| format!("{:?}", session.tokenizer.token_text(what.clean[column as usize]));
+    let finding = if with_finding { finding::of_patching(what.place, &baseline, &cells, column) } else { None };
+    if !json {
+        return output::text(&(table(session, what, &baseline, &cells) + &output::finding(&finding)));
     }
     let texts = |tokens: &[u32]| tokens.iter().map(|&token| session.tokenizer.token_text(token)).collect();
-    let (clean_texts, corrupt_texts) = (texts(&clean), texts(&corrupt));
+    let (clean_texts, corrupt_texts) = (texts(what.clean), texts(what.corrupt));
     output::json(&Report {
-        clean_tokens: &clean,
-        corrupt_tokens: &corrupt,
+        clean_tokens: what.clean,
+        corrupt_tokens: what.corrupt,
         clean_texts,
         corrupt_texts,
-        metric,
-        site: flags.site,
-        direction: flags.direction,
+        metric: what.metric,
+        site: what.place,
+        direction: what.direction,
         baseline,
         cells: cells.iter().map(|cell| ReportedCell { cell, band: cell.band() }).collect(),
+        finding,
         backend: loaded.backend(),
         adapter: loaded.adapter(),
     })

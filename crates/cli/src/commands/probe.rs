@@ -9,13 +9,12 @@ use serde::Serialize;
 use std::fmt::Write;
 use std::time::Instant;
 use tiller_engine::Site;
-use tiller_experiment::ProbeTexts;
-use tiller_interp::evidence::NEUTRAL_TEXT;
+use tiller_experiment::{ProbeTexts, finding};
 use tiller_interp::probe::{
     Erased, Erasing, FitOptions, LayerProbe, Part, ProbeMethod, Read, Split, Sweep, SweepOptions, erase_and_measure,
     fit, read,
 };
-use tiller_recipe::{DATASETS, LabelledText, Prompt, ShippedDataset, labelled_texts, labelled_texts_by};
+use tiller_recipe::{DATASETS, Finding, LabelledText, ShippedDataset, labelled_texts, labelled_texts_by};
 
 #[derive(Args)]
 pub struct Flags {
@@ -104,6 +103,8 @@ struct Report<'a> {
     erased: Option<&'a Erased>,
     seconds_reading: f64,
     seconds_fitting: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finding: Option<Finding>,
     backend: &'static str,
     adapter: String,
 }
@@ -166,25 +167,45 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
         permutations: flags.permutations,
         ..SweepOptions::default()
     };
+    let asked = Asked { rows, texts, sites, options, erase: flags.erase, with_finding: false };
+    run_on(&mut loaded, asked, flags.json).await
+}
+
+/// What is to be fitted, to what.
+pub struct Asked {
+    pub rows: Vec<LabelledText>,
+    /// The same in tokens.
+    pub texts: ProbeTexts,
+    pub sites: Vec<Site>,
+    pub options: SweepOptions,
+    pub erase: bool,
+    /// Whether to say what it shows, too.
+    pub with_finding: bool,
+}
+
+/// Fits, and prints what comes of it.
+pub async fn run_on(loaded: &mut Loaded, asked: Asked, json: bool) -> anyhow::Result<()> {
+    let Asked { rows, texts, sites, options, .. } = asked;
     // What cannot be divided is refused before anything is read.
-    Split::of(&texts.labels, texts.groups.as_deref(), flags.seed)?;
+    Split::of(&texts.labels, texts.groups.as_deref(), options.seed)?;
     let begun = Instant::now();
     let engine = &mut loaded.session.engine;
-    let activations = read(engine, &texts.tokens, &sites, read_at, &[], &(), |_, _| {}).await?;
+    let activations = read(engine, &texts.tokens, &sites, options.read, &[], &(), |_, _| {}).await?;
     let seconds_reading = begun.elapsed().as_secs_f64();
     let begun = Instant::now();
     let found = fit(&texts.examples(), &sites, activations, &options, &(), |_, _| {}, |_| {}).await?;
     let seconds_fitting = begun.elapsed().as_secs_f64();
-    let erased = if flags.erase { Some(erase(&mut loaded, &texts, &found, &options).await?) } else { None };
-    if !flags.json {
-        return output::text(&table(&found, &texts, &rows, erased.as_ref()));
+    let erased = if asked.erase { Some(erase(loaded, &texts, &found, &options).await?) } else { None };
+    let finding = asked.with_finding.then(|| finding::of_probe(&found));
+    if !json {
+        return output::text(&(table(&found, &texts, &rows, erased.as_ref()) + &output::finding(&finding)));
     }
     let best = found.best();
     let part = |part| found.split.texts(part).len();
     output::json(&Report {
-        method: flags.method.name(),
+        method: options.method.name(),
         options: options.fit,
-        read: read_at,
+        read: options.read,
         classes: &texts.classes,
         texts: rows.len(),
         positive: texts.labels.iter().filter(|&&label| label).count(),
@@ -210,6 +231,7 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
         erased: erased.as_ref(),
         seconds_reading,
         seconds_fitting,
+        finding,
         backend: loaded.backend(),
         adapter: loaded.adapter(),
     })
@@ -240,7 +262,7 @@ async fn erase(
     found: &Sweep,
     options: &SweepOptions,
 ) -> anyhow::Result<Erased> {
-    let neutral = loaded.session.tokens(&Prompt::Text(NEUTRAL_TEXT.into()))?;
+    let neutral = loaded.session.neutral()?;
     let site = found.best().site;
     let last = Site::ResidPost(loaded.session.engine.config().layers - 1);
     let what = Erasing {

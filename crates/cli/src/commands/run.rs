@@ -1,25 +1,30 @@
-//! `tiller run`: runs a shared experiment, plain and steered side by side.
+//! `tiller run`: runs a shared experiment as the view that it opens would.
 
-use super::generate;
-use crate::loaded::DeviceFlags;
+mod write;
+
+use super::{ablate, attribute, lens, patch, probe};
+use crate::loaded::{DeviceFlags, Loaded};
 use crate::model_file::ModelSource;
+use crate::patching_flags::control_seeds;
 use crate::{output, recipe_file};
+use anyhow::bail;
 use clap::Args;
 use serde::Serialize;
-use std::time::Instant;
-use tiller_engine::LaneEnd;
-use tiller_interp::evidence::{self, CONTROL_SEEDS, Evidence, Measurement, NEUTRAL_TEXT};
-use tiller_recipe::Prompt;
+use tiller_engine::Site;
+use tiller_experiment::{ABLATION_NEUTRAL_TOKENS, finding, read_at};
+use tiller_interp::patch::{Ablation, Metric, Patching, Replacement};
+use tiller_interp::probe::{ProbeMethod, SweepOptions};
+use tiller_recipe::{Exhibit, Finding, PatchQuestion, Prompt, Recipe, Shelved, View};
 
 #[derive(Args)]
 pub struct Flags {
-    /// A recipe's JSON file, or a link.
-    #[arg(value_name = "RECIPE.json|LINK")]
+    /// A recipe's JSON file, a link, or the name of an experiment of the gallery.
+    #[arg(value_name = "RECIPE.json|LINK|NAME")]
     recipe: String,
     /// Another place to take the model from: a GGUF file, or owner/name[@revision][/file.gguf] on the hub.
     #[arg(long, value_name = "FILE|FOLDER|REPO")]
     model: Option<ModelSource>,
-    /// Measure what the edits do and what they cost, beside random directions of equal norm.
+    /// Of written text: measure what the edits do and what they cost, beside random directions of equal norm.
     #[arg(long)]
     evidence: bool,
     #[command(flatten)]
@@ -29,100 +34,114 @@ pub struct Flags {
     json: bool,
 }
 
-#[derive(Serialize)]
-struct Report {
-    model: String,
-    prompt_tokens: Vec<u32>,
-    plain: Text,
-    steered: Text,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    evidence: Option<Evidence>,
-    backend: &'static str,
-    adapter: String,
-}
-
-#[derive(Serialize)]
-struct Text {
-    tokens: Vec<u32>,
-    text: String,
-    end: &'static str,
-}
-
 pub async fn run(flags: Flags) -> anyhow::Result<()> {
-    let recipe = recipe_file::read(&flags.recipe)?;
+    let recipe = match Exhibit::named(&flags.recipe) {
+        Some(exhibit) => exhibit.recipe(),
+        None => recipe_file::read(&flags.recipe)?,
+    };
+    if recipe.view == View::Vectors {
+        return vectors(&recipe.shelf, flags.json);
+    }
     let model = flags.model.unwrap_or_else(|| ModelSource::Hub(recipe.model.clone()));
     let mut loaded = flags.device.load(&model).await?;
     if let Some(backend) = recipe.backend.as_deref().filter(|&backend| backend != loaded.backend()) {
-        eprintln!(
-            "tiller: this experiment was written on {backend} and runs on {}: tokens may differ",
-            loaded.backend()
-        );
+        let now = loaded.backend();
+        eprintln!("tiller: this experiment was made on {backend} and runs on {now}: the last digits may differ");
     }
-
-    let edits = loaded.session.resolve_edits(&recipe.vectors, &recipe.edits, &()).await?;
-    let prompt_tokens = loaded.session.tokens(&recipe.prompt)?;
-    let what = loaded.session.generation(
-        prompt_tokens.clone(),
-        edits.clone(),
-        &[false, true],
-        recipe.sampling,
-        recipe.max_tokens,
-    );
-    let begun = Instant::now();
-    let (lanes, _) = loaded.session.engine.generate(&what, &(), || begun.elapsed().as_secs_f64(), |_| {}).await?;
-    let evidence = match flags.evidence {
-        true => {
-            let neutral = loaded.session.tokens(&Prompt::Text(NEUTRAL_TEXT.into()))?;
-            let what = Measurement { edits: &edits, prompt: &prompt_tokens, neutral: &neutral, seeds: &CONTROL_SEEDS };
-            Some(evidence::measure(&mut loaded.session.engine, &what, &(), |_, _| {}).await?)
+    match recipe.view {
+        View::Steer | View::Models | View::Vectors => {
+            write::run(&mut loaded, &recipe, flags.evidence, flags.json).await
         }
-        false => None,
-    };
-
-    let mut texts = lanes.into_iter().map(|lane| Text {
-        text: generate::text(&loaded.session.tokenizer, &lane.tokens),
-        tokens: lane.tokens,
-        end: end_name(lane.end),
-    });
-    let (Some(plain), Some(steered)) = (texts.next(), texts.next()) else {
-        unreachable!("a generation returns as many lanes as it was given")
-    };
-    drop(texts);
-    if !flags.json {
-        return output::text(&page(&plain, &steered, evidence.as_ref()));
-    }
-    output::json(&Report {
-        model: loaded.file.clone(),
-        prompt_tokens,
-        plain,
-        steered,
-        evidence,
-        backend: loaded.backend(),
-        adapter: loaded.adapter(),
-    })
-}
-
-fn end_name(end: LaneEnd) -> &'static str {
-    match end {
-        LaneEnd::EndToken => "end-token",
-        LaneEnd::MaxTokens => "max-tokens",
-        LaneEnd::ContextFull => "context-full",
-        LaneEnd::Stopped => "stopped",
+        View::Lens => read_lens(&mut loaded, &recipe, flags.json).await,
+        View::Patch => intervene(&mut loaded, &recipe, flags.json).await,
+        View::Probes => fit_probes(&mut loaded, &recipe, flags.json).await,
     }
 }
 
-/// The result for people.
-fn page(plain: &Text, steered: &Text, evidence: Option<&Evidence>) -> String {
-    let mut page = format!("plain\n{}\n\nsteered\n{}\n", plain.text, steered.text);
-    if let Some(evidence) = evidence {
-        let list = |values: &[f64]| values.iter().map(|value| format!("{value:.3}")).collect::<Vec<_>>().join(", ");
-        let Evidence { shift, perplexity_plain, perplexity, .. } = evidence;
-        page += &format!("\nnext-token shift   {:.3} nats (random: {})\n", shift.value, list(&shift.random));
-        page += &format!(
-            "neutral perplexity {perplexity_plain:.2} plain, {:.2} steered (random: {})\n",
-            perplexity.value,
-            list(&perplexity.random),
-        );
+/// The lens at the prompt's last token; in JSON, at all of them.
+async fn read_lens(loaded: &mut Loaded, recipe: &Recipe, json: bool) -> anyhow::Result<()> {
+    const TOP: usize = 5;
+    let session = &mut loaded.session;
+    let tokens = session.tokens(&recipe.prompt)?;
+    let edits = match recipe.lens.edited {
+        true => session.resolve_edits(&recipe.vectors, &recipe.edits, &()).await?,
+        false => Vec::new(),
+    };
+    let watched = recipe.lens.follow.iter().map(|text| session.one_token(text)).collect::<Result<Vec<u32>, _>>()?;
+    let first = if json { 0 } else { tokens.len().saturating_sub(1) };
+    let asked = lens::Asked { positions: first..tokens.len(), tokens, watched, top: TOP, edits };
+    let layers = lens::read(session, &asked).await?;
+    let finding = recipe.lens.follow.first().and_then(|followed| finding::of_lens(&layers, followed));
+    lens::show(loaded, &asked, &layers, finding, json)
+}
+
+async fn intervene(loaded: &mut Loaded, recipe: &Recipe, json: bool) -> anyhow::Result<()> {
+    let patching = &recipe.patch;
+    let session = &loaded.session;
+    let (answer, wrong) = (session.one_token(&patching.answer)?, session.one_token(&patching.wrong)?);
+    let metric = Metric::LogitDifference { answer, wrong };
+    let seeds = control_seeds(patching.controls);
+    let text = |text: &str| Prompt::Text(text.into());
+    match patching.question {
+        PatchQuestion::Patching => {
+            let [clean, corrupt] = session.equal_tokens(&text(&patching.clean), &text(&patching.corrupt))?;
+            let (place, direction) = (patching.place, patching.direction);
+            let (clean, corrupt) = (&clean[..], &corrupt[..]);
+            let what = Patching { clean, corrupt, metric, place, direction, seeds: &seeds, unrelated: &[] };
+            patch::run_on(loaded, &what, true, json).await
+        }
+        PatchQuestion::Attribution => {
+            let tokens = session.tokens(&text(&patching.clean))?;
+            attribute::run_on(loaded, &tokens, [answer, wrong], attribute::TOP, true, json).await
+        }
+        PatchQuestion::Ablation => {
+            let prompt = &session.tokens(&text(&patching.clean))?;
+            let mut neutral = session.neutral()?;
+            neutral.truncate(ABLATION_NEUTRAL_TOKENS);
+            let neutral = &[neutral];
+            let replacement = Replacement::Mean;
+            let what = Ablation { prompt, metric, neutral, replacement, seeds: &seeds, with_cost: true };
+            ablate::run_on(loaded, &what, json).await
+        }
     }
-    page
+}
+
+async fn fit_probes(loaded: &mut Loaded, recipe: &Recipe, json: bool) -> anyhow::Result<()> {
+    let what = recipe.probe.clone().unwrap_or_default();
+    let Some(method) = ProbeMethod::named(&what.method) else {
+        bail!("the experiment's probe is fitted by {}, which is not known here: get a newer version", what.method)
+    };
+    let rows = what.data.rows();
+    let texts = loaded.session.probe_texts(&rows)?;
+    let sites = (0..loaded.session.engine.config().layers).map(Site::ResidPost).collect();
+    let options = SweepOptions { method, read: read_at(what.read), ..SweepOptions::default() };
+    let asked = probe::Asked { rows, texts, sites, options, erase: false, with_finding: true };
+    probe::run_on(loaded, asked, json).await
+}
+
+#[derive(Serialize)]
+struct Cosines<'a> {
+    names: Vec<&'a str>,
+    /// Row by row; `None` where two are of different models.
+    cosines: Vec<Vec<Option<f64>>>,
+    finding: Option<Finding>,
+}
+
+/// The vectors on the shelf, and the cosine of every two. It needs no model.
+fn vectors(shelf: &[Shelved], json: bool) -> anyhow::Result<()> {
+    let cosine =
+        |a: &Shelved, b: &Shelved| a.vector.direction.cosine(&b.vector.direction).filter(|_| a.model == b.model);
+    let cosines: Vec<Vec<_>> = shelf.iter().map(|a| shelf.iter().map(|b| cosine(a, b)).collect()).collect();
+    let names: Vec<&str> = shelf.iter().map(|shelved| shelved.vector.name.as_str()).collect();
+    let finding = finding::of_shelf(shelf);
+    if json {
+        return output::json(&Cosines { names, cosines, finding });
+    }
+    let mut table = String::new();
+    for ((n, name), row) in names.iter().enumerate().zip(&cosines) {
+        let row: Vec<String> =
+            row.iter().map(|cosine| cosine.map_or("    -".into(), |cosine| format!("{cosine:+.2}"))).collect();
+        table += &format!("{:>2}  {}  {name}\n", n + 1, row.join("  "));
+    }
+    output::text(&(table + &output::finding(&finding)))
 }

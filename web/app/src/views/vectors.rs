@@ -177,7 +177,7 @@ fn Cosines(shelf: Memo<std::sync::Arc<Vec<Shelved>>>) -> impl IntoView {
 
 /// Vectors of different models have no cosine, even where their widths agree.
 fn cosine_of(a: &Shelved, b: &Shelved) -> Option<f64> {
-    cosine(&a.vector.direction, &b.vector.direction).filter(|_| a.model == b.model)
+    a.vector.direction.cosine(&b.vector.direction).filter(|_| a.model == b.model)
 }
 
 /// What cosines of directions that have nothing to do with each other come to.

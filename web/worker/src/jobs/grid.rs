@@ -7,7 +7,7 @@ use crate::failure::Stop;
 use crate::host;
 use crate::live::Live;
 use tiller_experiment::PromptError;
-use tiller_interp::evidence::{self, CONTROL_SEEDS, NEUTRAL_TEXT};
+use tiller_interp::evidence::{self, CONTROL_SEEDS};
 use tiller_interp::steer::{self, GridPlan, grid};
 use tiller_protocol::{Estimate, Event, GridCell, GridChoice, GridReading, GridReport};
 use tiller_recipe::{GRID_MOST_COST, Pair};
@@ -23,7 +23,7 @@ pub async fn search(
     let method = known_method(method)?;
     let session = session(bench)?;
     let pairs = token_pairs(session, pairs)?;
-    let neutral = session.tokenizer.encode(NEUTRAL_TEXT, true, false).map_err(PromptError::from)?;
+    let neutral = session.neutral()?;
     let plan = GridPlan {
         method,
         pairs: &pairs,

@@ -5,14 +5,14 @@ use crate::desk::Bench;
 use crate::failure::Stop;
 use crate::live::Live;
 use tiller_experiment::PromptError;
-use tiller_interp::evidence::{self, CONTROL_SEEDS, Measurement, NEUTRAL_TEXT};
+use tiller_interp::evidence::{self, CONTROL_SEEDS, Measurement};
 use tiller_protocol::{Controlled, Event, Evidence, RunSpec};
 
 pub async fn run(bench: &mut Bench, live: &Live, run: RunSpec) -> Result<Event, Stop> {
     let session = session(bench)?;
     let prompt = session.tokens(&run.prompt)?;
     let edits = session.resolve_edits(&run.vectors, &run.edits, live).await?;
-    let neutral = session.tokenizer.encode(NEUTRAL_TEXT, true, false).map_err(PromptError::from)?;
+    let neutral = session.neutral()?;
     let what = Measurement { edits: &edits, prompt: &prompt, neutral: &neutral, seeds: &CONTROL_SEEDS };
     let found = evidence::measure(&mut session.engine, &what, live, reading(live)).await?;
     let controlled = |c: evidence::Controlled| Controlled { value: c.value, random: c.random };

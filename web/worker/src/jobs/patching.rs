@@ -5,11 +5,10 @@ use crate::desk::Bench;
 use crate::failure::Stop;
 use crate::host::{self, Throttle};
 use crate::live::Live;
-use tiller_experiment::Session;
+use tiller_experiment::{ABLATION_NEUTRAL_TOKENS, Session};
 use tiller_interp::InterpError;
 use tiller_interp::attention::attention_patterns;
 use tiller_interp::attribution::{Component, direct_logit_attribution};
-use tiller_interp::evidence::NEUTRAL_TEXT;
 use tiller_interp::patch::{self, Ablation, AblationStep, Metric, Replacement, ablation_sweep, activation_patching};
 use tiller_protocol::{
     AblatedLayer, Attention, Attribution, AttributionShare, Baseline, Effect, Event, PatchCell, PatchPrompts,
@@ -19,9 +18,6 @@ use tiller_recipe::{PatchQuestion, Patching, Prompt};
 
 /// The longest text whose cells a person looks at.
 const MOST_TOKENS: usize = 64;
-
-/// Tokens of the neutral text that say what an ablation costs: few, since each head reads them once more.
-const NEUTRAL_TOKENS: usize = 24;
 
 pub async fn run(bench: &mut Bench, live: &Live, patching: &Patching) -> Result<Event, Stop> {
     let session = session(bench)?;
@@ -119,8 +115,8 @@ async fn patch(
 }
 
 async fn ablate(session: &mut Session, live: &Live, prompt: &[u32], metric: Metric, controls: u32) -> Result<(), Stop> {
-    let mut neutral = session.tokens(&Prompt::Text(NEUTRAL_TEXT.into()))?;
-    neutral.truncate(NEUTRAL_TOKENS);
+    let mut neutral = session.neutral()?;
+    neutral.truncate(ABLATION_NEUTRAL_TOKENS);
     let seeds: Vec<u32> = (1..=controls).collect();
     let what = Ablation {
         prompt,

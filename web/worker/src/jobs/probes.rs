@@ -7,7 +7,6 @@ use crate::host;
 use crate::live::Live;
 use tiller_engine::Site;
 use tiller_experiment::{ProbeTexts, Session, read_at};
-use tiller_interp::evidence::NEUTRAL_TEXT;
 use tiller_interp::probe::{
     Erasing, LayerProbe, Part, Probe, ProbeMethod, Readout, Scores, Split, Sweep, SweepOptions, erase_and_measure,
     sweep, token_scores,
@@ -64,7 +63,7 @@ pub async fn read(
 pub async fn erase(bench: &mut Bench, live: &Live, spec: &ProbeSpec, block: u32) -> Result<Event, Stop> {
     let session = session(bench)?;
     let (texts, options) = prepared(session, spec)?;
-    let neutral = session.tokens(&Prompt::Text(NEUTRAL_TEXT.into()))?;
+    let neutral = session.neutral()?;
     let last = session.engine.config().layers - 1;
     let split = Split::of(&texts.labels, texts.groups.as_deref(), options.seed)?;
     let what = Erasing {
