@@ -38,9 +38,10 @@ fn what_the_page_says_of_its_experiments_is_what_is_found() {
     for (name, found) in &found {
         let Some(written) = written.get(name) else { panic!("nothing is written of {name}") };
         let same_figures = found.figures.len() == written.figures.len()
-            && found.figures.iter().all(|(figure, &value)| {
-                written.figures.get(figure).is_some_and(|&written| alike(value, written))
-            });
+            && found
+                .figures
+                .iter()
+                .all(|(figure, &value)| written.figures.get(figure).is_some_and(|&written| alike(value, written)));
         assert!(
             found.holds == written.holds && same_figures,
             "{name}: {found:?} is found and {written:?} is written: run this test once with TILLER_WRITE_DOCS=1, and \

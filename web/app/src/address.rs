@@ -47,6 +47,26 @@ pub fn backend() -> Option<BackendChoice> {
     }
 }
 
+/// The parts of a view that a page which embeds it may leave out.
+pub const PARTS: [(&str, &str); 5] = [
+    ("prompt", "Prompt"),
+    ("controls", "Vector and sampling"),
+    ("evidence", "Evidence"),
+    ("search", "Search for layer and strength"),
+    ("about", "What the experiment is about"),
+];
+
+/// `?embed&hide=prompt,search`: whether another page shows this one in a frame, and the parts that it leaves out,
+/// separated by spaces.
+pub fn embedding() -> Option<String> {
+    let search = window().location().search().ok()?;
+    let parameters = UrlSearchParams::new_with_str(&search).ok()?;
+    parameters.get("embed")?;
+    let hidden = parameters.get("hide").unwrap_or_default();
+    let known = PARTS.iter().map(|(name, _)| *name).filter(|name| hidden.split(',').any(|part| part == *name));
+    Some(known.collect::<Vec<_>>().join(" "))
+}
+
 /// The recipe in the address, if there is one.
 pub fn recipe() -> Result<Option<Recipe>, RecipeError> {
     from_fragment(&window().location().hash().unwrap_or_default())
@@ -67,6 +87,18 @@ pub fn forget_recipe() {
 /// Whether the address still names what the page opened with.
 pub fn names_recipe() -> bool {
     !matches!(recipe(), Ok(None))
+}
+
+/// HTML that shows an experiment in a frame, without the parts named.
+pub fn frame(link: &str, hidden: &[&str]) -> String {
+    let hide = if hidden.is_empty() { String::new() } else { format!("&hide={}", hidden.join(",")) };
+    let (page, fragment) = link.split_once('#').unwrap_or((link, ""));
+    // A link has no characters that HTML would take for its own.
+    format!(
+        "<iframe src=\"{page}?embed{}#{fragment}\" width=\"540\" height=\"480\" loading=\"lazy\" \
+         allow=\"clipboard-write\" title=\"An experiment with a small language model\"></iframe>",
+        hide.replace('&', "&amp;")
+    )
 }
 
 /// The link to an experiment: this page's address without what was asked of it, and the recipe in the fragment.

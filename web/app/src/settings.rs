@@ -1,5 +1,7 @@
-//! What is kept between visits: the experiment, the backend, the theme.
+//! What is kept between visits: the experiment, the backend, the theme. An experiment that is embedded in someone's page is
+//! that page's, and leaves what the visitor keeps alone.
 
+use crate::address;
 use crate::experiment::Experiment;
 use gloo::storage::{LocalStorage, Storage};
 use std::cell::RefCell;
@@ -25,6 +27,9 @@ thread_local! {
 
 /// Storage may be full or refused; then nothing is kept, and nothing else is lost.
 pub fn keep_experiment(experiment: &Experiment) {
+    if address::embedding().is_some() {
+        return;
+    }
     let _ = LocalStorage::set(EXPERIMENT, experiment.to_recipe(View::Steer, None));
     keep_shelf(&experiment.shelf);
     let directions = experiment.vector.as_ref().map(|chosen| chosen.directions.clone());
@@ -69,13 +74,13 @@ pub fn kept_experiment() -> Option<Experiment> {
 
 /// The view that a reload opens. Who looked for a model goes back to what it is for.
 pub fn keep_view(view: View) {
-    if view != View::Models {
+    if view != View::Models && address::embedding().is_none() {
         let _ = LocalStorage::set(VIEW, view);
     }
 }
 
-pub fn kept_view() -> View {
-    LocalStorage::get(VIEW).unwrap_or_default()
+pub fn kept_view() -> Option<View> {
+    LocalStorage::get(VIEW).ok()
 }
 
 pub fn keep_backend(choice: BackendChoice) {

@@ -74,7 +74,7 @@ pub const NAME_LENGTH: usize = 80;
 
 fn unit(direction: &Direction) -> Option<Vec<f64>> {
     let values = direction.to_f32();
-    let norm = dot(&values, &values).sqrt();
+    let norm = values.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
     (norm > 0.0).then(|| values.iter().map(|&x| f64::from(x) / norm).collect())
 }
 

@@ -4,7 +4,8 @@ use crate::experiment::model_name;
 use crate::notices::{Consent, Notices};
 use crate::settings::{self, Theme};
 use crate::views::{
-    lens::Lens, models::Models, patch::Patch, probes::Probes, progress, steer::Steer, vectors::Vectors,
+    embed::Frame, gallery::Exhibited, gallery::Gallery, lens::Lens, models::Models, patch::Patch, probes::Probes,
+    progress, steer::Steer, vectors::Vectors,
 };
 use crate::workbench::{ModelState, Workbench};
 use crate::{address, figures};
@@ -27,9 +28,13 @@ pub fn Shell() -> impl IntoView {
         address.remove();
         online.remove();
     });
-    let manual_link = RwSignal::new(false);
+    let (manual_link, framed) = (RwSignal::new(false), RwSignal::new(false));
+    if let (Some(hidden), Some(root)) = (address::embedding(), root()) {
+        let _ = root.set_attribute("data-embedded", "");
+        let _ = root.set_attribute("data-hide", &hidden);
+    }
     view! {
-        <Header manual_link/>
+        <Header manual_link framed/>
         <LoadingBar/>
         <Consent/>
         <Notices/>
@@ -43,8 +48,11 @@ pub fn Shell() -> impl IntoView {
                 <button class="btn" on:click=move |_| manual_link.set(false)>"Close"</button>
             </div>
         </Show>
+        <Exhibited/>
+        <Show when=move || framed.get()><Frame link=Callback::new(move |()| link_of(bench).ok()) close=Callback::new(move |()| framed.set(false))/></Show>
         <main>
             {move || match bench.view.get() {
+                _ if bench.at_gallery.get() => view! { <Gallery/> }.into_any(),
                 View::Steer => view! { <Steer/> }.into_any(),
                 View::Vectors => view! { <Vectors/> }.into_any(),
                 View::Lens => view! { <Lens/> }.into_any(),
@@ -58,6 +66,11 @@ pub fn Shell() -> impl IntoView {
         </div>
         <input type="hidden" data-testid="link-field" prop:value=move || link_of(bench).unwrap_or_default()/>
     }
+}
+
+/// The element that style sheets ask what the page looks like.
+fn root() -> Option<web_sys::Element> {
+    address::window().document().and_then(|document| document.document_element())
 }
 
 /// The link to what is shown; an error where it would be too long.
@@ -77,14 +90,18 @@ fn on_key(bench: Workbench, key: &web_sys::KeyboardEvent) {
     match key.key().as_str() {
         "Enter" if command => {
             key.prevent_default();
-            match bench.view.get_untracked() {
-                View::Lens => return bench.read_lens(),
-                View::Probes => return bench.fit_probes(),
-                View::Patch => return bench.run_patching(),
-                _ => {}
+            if bench.at_gallery.get_untracked() {
+                return;
             }
-            bench.view.set(View::Steer);
-            bench.write();
+            match bench.view.get_untracked() {
+                View::Lens => bench.read_lens(),
+                View::Probes => bench.fit_probes(),
+                View::Patch => bench.run_patching(),
+                View::Steer | View::Vectors | View::Models => {
+                    bench.show(View::Steer);
+                    bench.write();
+                }
+            }
         }
         "Escape" => {
             bench.stop();
@@ -105,19 +122,18 @@ fn on_key(bench: Workbench, key: &web_sys::KeyboardEvent) {
 }
 
 #[component]
-fn Header(manual_link: RwSignal<bool>) -> impl IntoView {
+fn Header(manual_link: RwSignal<bool>, framed: RwSignal<bool>) -> impl IntoView {
     let bench = expect_context::<Workbench>();
     let theme = RwSignal::new(settings::kept_theme());
     Effect::new(move |_| {
-        let root = address::window().document().and_then(|document| document.document_element());
-        if let Some(root) = root {
+        if let Some(root) = root() {
             let _ = root.set_attribute("data-theme", theme.get().name());
         }
     });
     let tab = move |view: View, name: &'static str, id: &'static str| {
         view! {
             <button class="tab" data-testid=id
-                aria-current=move || (bench.view.get() == view).then_some("page")
+                aria-current=move || (!bench.at_gallery.get() && bench.view.get() == view).then_some("page")
                 on:click=move |_| bench.show(view)>{name}</button>
         }
     };
@@ -125,10 +141,23 @@ fn Header(manual_link: RwSignal<bool>) -> impl IntoView {
         theme.update(|theme| *theme = theme.next());
         settings::keep_theme(theme.get_untracked());
     };
+    if address::embedding().is_some() {
+        let whole = move || link_of(bench).unwrap_or_else(|_| "./".into());
+        return view! {
+            <header>
+                <a class="mark" href=whole target="_blank" rel="noopener" data-testid="open-whole"
+                    title="Open this experiment in a page of its own">"Till"<span>"er ↗"</span></a>
+                <ModelStatus/>
+            </header>
+        }
+        .into_any();
+    }
     view! {
         <header>
             <div class="mark">"Till"<span>"er"</span></div>
             <nav aria-label="Views">
+                <button class="tab" data-testid="nav-gallery" aria-current=move || bench.at_gallery.get().then_some("page")
+                    on:click=move |_| bench.show_gallery()>"Gallery"</button>
                 {tab(View::Steer, "Steer", "nav-steer")}
                 {tab(View::Vectors, "Vectors", "nav-vectors")}
                 {tab(View::Lens, "Lens", "nav-lens")}
@@ -149,9 +178,12 @@ fn Header(manual_link: RwSignal<bool>) -> impl IntoView {
                 <button class="btn" data-testid="copy-link"
                     title="A link that holds this whole experiment: prompt, pairs, vector, strength, seed. It is sent to no server."
                     on:click=move |_| copy_link(bench, manual_link)>"Copy link"</button>
+                <button class="btn" data-testid="embed" title="HTML that shows this experiment in a page of yours"
+                    on:click=move |_| framed.set(true)>"Embed"</button>
             </div>
         </header>
     }
+    .into_any()
 }
 
 fn copy_link(bench: Workbench, manual_link: RwSignal<bool>) {

@@ -1,6 +1,8 @@
 //! The views, and what several of them show.
 
 pub mod cells;
+pub mod embed;
+pub mod gallery;
 pub mod lens;
 pub mod models;
 pub mod patch;

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use tiller_protocol::{
     AccessToken, BackendChoice, BackendReport, CacheReport, Evidence, Failure, JobId, ModelInfo, Progress, Request,
 };
-use tiller_recipe::{Pair, RecipeError, View};
+use tiller_recipe::{Exhibit, GALLERY, Pair, Recipe, RecipeError, View};
 use tiller_sites::ModelRef;
 
 pub use grid::{GRID_FEWEST_PAIRS, GridSearch};
@@ -38,6 +38,10 @@ pub struct Workbench {
     /// Whether there is something to undo, and to redo.
     pub steps: RwSignal<(bool, bool)>,
     pub view: RwSignal<View>,
+    /// Whether the gallery is shown in the view's place.
+    pub at_gallery: RwSignal<bool>,
+    /// The experiment of the gallery that was opened last.
+    pub exhibit: RwSignal<Option<&'static Exhibit>>,
     pub choice: RwSignal<BackendChoice>,
     pub backend: RwSignal<Option<BackendReport>>,
     pub model: RwSignal<ModelState>,
@@ -118,7 +122,11 @@ impl Workbench {
             Err(error) => (None, Some(error)),
         };
         let linked = opened.is_some();
-        let view = opened.as_ref().map_or_else(settings::kept_view, |recipe| recipe.view);
+        let exhibit = opened.as_ref().and_then(exhibited);
+        let kept_view = settings::kept_view();
+        // Whoever comes for the first time is shown what there is to see.
+        let at_gallery = !linked && kept_view.is_none();
+        let view = opened.as_ref().map_or_else(|| kept_view.unwrap_or_default(), |recipe| recipe.view);
         let mut experiment = match opened {
             Some(recipe) => Experiment::from_recipe(recipe),
             None => settings::kept_experiment().unwrap_or_else(Experiment::starting),
@@ -130,6 +138,8 @@ impl Workbench {
             history: StoredValue::new(History::default()),
             steps: RwSignal::new((false, false)),
             view: RwSignal::new(view),
+            at_gallery: RwSignal::new(at_gallery),
+            exhibit: RwSignal::new(exhibit),
             choice: RwSignal::new(choice),
             backend: RwSignal::new(None),
             model: RwSignal::new(ModelState::Idle),
@@ -140,7 +150,7 @@ impl Workbench {
             evidence: RwSignal::new(EvidenceState::None),
             grid: RwSignal::new(GridSearch::default()),
             lens: RwSignal::new(LensReading::default()),
-            patch: RwSignal::new(PatchReading::default()),
+            patch: RwSignal::new(PatchReading::asked(linked && view == View::Patch)),
             probes: RwSignal::new(ProbeWork { asked: linked && view == View::Probes, ..ProbeWork::default() }),
             cache: RwSignal::new(None),
             files_kept: RwSignal::new(None),
@@ -228,9 +238,15 @@ impl Workbench {
     /// Opens what the address now names; a link pasted into a page that is open only changes its fragment.
     pub fn follow_address(self) {
         match address::recipe() {
-            Ok(None) => {}
+            // The browser's way back from an experiment of the gallery.
+            Ok(None) => {
+                if self.exhibit.get_untracked().is_some() {
+                    self.show_gallery();
+                }
+            }
             Ok(Some(recipe)) => {
-                self.view.set(recipe.view);
+                self.exhibit.set(exhibited(&recipe));
+                self.go_to(recipe.view);
                 let mut opened = Experiment::from_recipe(recipe);
                 let own = self.experiment.with_untracked(|experiment| experiment.shelf.clone());
                 opened.shelf = Arc::new(with_more(&own, &opened.shelf));
@@ -240,6 +256,7 @@ impl Workbench {
                 let view = self.view.get_untracked();
                 self.queued.set(writes(view));
                 self.probes.update(|work| work.asked = view == View::Probes);
+                self.patch.update(|patch| patch.asked = view == View::Patch);
                 if other_model { self.load_model() } else { self.build_and_write() }
             }
             Err(error) => self.refuse_link(&error),
@@ -310,10 +327,20 @@ impl Workbench {
         bridge::send(&Request::BuildVector { job, method: method.name().into(), pairs });
     }
 
-    /// Goes to another view. What it needs and nobody else did is made now.
-    pub fn show(self, view: View) {
+    pub fn show_gallery(self) {
+        self.at_gallery.set(true);
+    }
+
+    /// Shows another view, which the next visit begins with.
+    fn go_to(self, view: View) {
+        self.at_gallery.set(false);
         self.view.set(view);
         settings::keep_view(view);
+    }
+
+    /// Goes to another view. What it needs and nobody else did is made now.
+    pub fn show(self, view: View) {
+        self.go_to(view);
         if view == View::Steer {
             self.build_and_write();
         }
@@ -345,6 +372,11 @@ impl Workbench {
         self.importing.set_value(Some((job, name)));
         bridge::send(&Request::ImportVector { job, bytes });
     }
+}
+
+/// The experiment of the gallery that a recipe is.
+fn exhibited(recipe: &Recipe) -> Option<&'static Exhibit> {
+    GALLERY.iter().find(|exhibit| exhibit.recipe() == *recipe)
 }
 
 /// Whether a view shows what the model writes.

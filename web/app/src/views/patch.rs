@@ -48,6 +48,12 @@ pub fn Patch() -> impl IntoView {
             bench.look_at_attention(layer);
         }
     });
+    // A link asks for what it names.
+    Effect::new(move |_| {
+        if matches!(bench.model.get(), ModelState::Ready(_)) && bench.patch.with(|patch| patch.asked) {
+            bench.run_patching();
+        }
+    });
     let state = move || {
         bench.patch.with(|patch| match (&patch.job, patch.whole, patch.found.prompts.clean.is_empty()) {
             (Some(_), ..) => "running",

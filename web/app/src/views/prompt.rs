@@ -19,7 +19,7 @@ pub fn PromptBox(
     let system =
         move || bench.experiment.with(|experiment| experiment.prompt.system.chars().take(60).collect::<String>());
     view! {
-        <div class="promptbox">
+        <div class="promptbox" data-part="prompt">
             <div class="row between">
                 <div class="segmented" role="radiogroup" aria-label="Kind of prompt">
                     <label title="The text is rendered with the model's own chat template">

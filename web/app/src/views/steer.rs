@@ -16,7 +16,7 @@ use leptos::prelude::*;
 pub fn Steer() -> impl IntoView {
     view! {
         <div class="steer">
-            <aside aria-label="The experiment">
+            <aside aria-label="The experiment" data-part="controls">
                 <strength::Strength/>
                 <layers::Layers/>
                 <pairs::Pairs/>
@@ -25,8 +25,8 @@ pub fn Steer() -> impl IntoView {
             <section class="said" aria-label="What the model says">
                 <PromptBox><write_buttons::WriteButtons/></PromptBox>
                 <texts::Texts/>
-                <evidence::EvidenceRow/>
-                <grid::GridRow/>
+                <div data-part="evidence"><evidence::EvidenceRow/></div>
+                <div data-part="search"><grid::GridRow/></div>
             </section>
         </div>
     }

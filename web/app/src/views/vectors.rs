@@ -1,6 +1,6 @@
 //! The Vectors view: what is on the shelf, how alike it is, and what can be made of it.
 
-use crate::shelf::{Combination, cosine};
+use crate::shelf::Combination;
 use crate::views::save::SaveText;
 use crate::workbench::Workbench;
 use crate::{csv, figures};

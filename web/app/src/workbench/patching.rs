@@ -14,10 +14,19 @@ pub struct PatchReading {
     pub found: Findings,
     /// Whether everything that was asked for is there.
     pub whole: bool,
+    /// A link asks for it, and there was no model yet.
+    pub asked: bool,
     /// Where the heads of a layer look in the clean prompt.
     pub attention: Option<Attention>,
     /// The text and layer whose attention was asked for last, and the job that reads it.
     attention_of: Option<(JobId, String, u32)>,
+}
+
+impl PatchReading {
+    /// Nothing yet; `asked`, as soon as there is a model.
+    pub fn asked(asked: bool) -> PatchReading {
+        PatchReading { asked, ..PatchReading::default() }
+    }
 }
 
 impl Workbench {
@@ -34,12 +43,14 @@ impl Workbench {
             patch.job = Some(job);
             patch.progress = None;
             patch.whole = false;
+            patch.asked = false;
             patch.found = Findings::of(patching.clone());
         });
         bridge::send(&Request::Patch { job, patching });
     }
 
     pub fn stop_patching(self) {
+        self.patch.update(|patch| patch.asked = false);
         if let Some(job) = self.patch.with_untracked(|patch| patch.job) {
             self.cancel(job);
         }
