@@ -1,7 +1,7 @@
 //! What is summed where it was computed: a mean difference of two classes, without their activations being read back.
 
 use tiller_engine::{BackendKind, EngineError, Harvest, Site, TapRows};
-use tiller_interp::steer::{Method, TokenPair, extract};
+use tiller_interp::steer::{TokenPair, VectorMethod, extract};
 use tiller_tests::load;
 use tiller_tests::running::distance;
 
@@ -23,7 +23,7 @@ fn a_mean_difference_is_summed_on_the_device_and_only_the_sum_comes_back() {
     for backend in [BackendKind::Cpu, BackendKind::Gpu] {
         let mut session = load(backend, 256);
         let engine = &mut session.engine;
-        let made = extract(engine, Method::MeanDifference, &pairs, &LAYERS, &(), |_, _| {});
+        let made = extract(engine, VectorMethod::MeanDifference, &pairs, &LAYERS, &(), |_, _| {});
         let made = pollster::block_on(made).expect("the pairs are read");
         let cache = pollster::block_on(engine.capture(&what, &(), |_, _| {})).expect("it captures");
         let gpu = engine.gpu().cloned();

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use tiller_engine::BackendKind;
 use tiller_interp::InterpError;
-use tiller_interp::steer::{GridPlan, GridReport, Method, TokenPair, grid};
+use tiller_interp::steer::{GridPlan, GridReport, TokenPair, VectorMethod, grid};
 use tiller_tests::organisms::Organism;
 
 const LAYERS: [u32; 4] = [0, 1, 2, 3];
@@ -33,7 +33,7 @@ fn answered(organism: &Organism, concept: &str) -> Vec<TokenPair> {
 fn search(organism: &mut Organism, pairs: &[TokenPair]) -> GridReport {
     let neutral = organism.tokens(&organism.truth.neutral.clone());
     let plan = GridPlan {
-        method: Method::MeanDifference,
+        method: VectorMethod::MeanDifference,
         pairs,
         layers: &LAYERS,
         strengths: &STRENGTHS,
@@ -102,7 +102,7 @@ fn too_few_pairs_are_refused() {
     let mut organism = Organism::open(None);
     let pairs = organism.pairs("mood")[..3].to_vec();
     let plan = GridPlan {
-        method: Method::MeanDifference,
+        method: VectorMethod::MeanDifference,
         pairs: &pairs,
         layers: &LAYERS,
         strengths: &STRENGTHS,
@@ -151,7 +151,7 @@ fn effects_costs_and_the_choice_are_those_of_the_reference() {
     let pair = |pair: GoldenPair| TokenPair { positive: pair.positive, negative: pair.negative };
     let pairs: Vec<TokenPair> = golden.pairs.into_iter().map(pair).collect();
     let plan = GridPlan {
-        method: Method::MeanDifference,
+        method: VectorMethod::MeanDifference,
         pairs: &pairs,
         layers: &golden.layers,
         strengths: &golden.strengths,

@@ -1,7 +1,7 @@
 //! The planted organism does what its script says, and the methods find what is planted, and what is not.
 
 use tiller_engine::{Edit, Operation, Part, Site};
-use tiller_interp::steer::{Method, extract, random_direction};
+use tiller_interp::steer::{TokenPair, VectorMethod, extract, random_direction};
 use tiller_tests::organisms::Organism;
 
 /// Of an added vector: half of what a mood adds to the stream.
@@ -68,7 +68,8 @@ fn the_mean_difference_finds_what_is_planted_used_or_not() {
     for concept in ["mood", "weather"] {
         let pairs = organism.pairs(concept);
         let layers: Vec<u32> = (0..4).collect();
-        let extraction = extract(&mut organism.session.engine, Method::MeanDifference, &pairs, &layers, &(), |_, _| {});
+        let extraction =
+            extract(&mut organism.session.engine, VectorMethod::MeanDifference, &pairs, &layers, &(), |_, _| {});
         let extraction = pollster::block_on(extraction).expect("the pairs run");
         for layer in &extraction.layers {
             assert_eq!(layer.separability.expect("there are many pairs").accuracy, 1.0, "{concept} {}", layer.layer);
@@ -98,6 +99,28 @@ fn the_mean_difference_finds_what_is_planted_used_or_not() {
             "mood" => assert!(effect > 1.8 * random, "{effect}, random {random}"),
             _ => assert!(effect.abs() < 1.2 * random, "{effect}, random {random}"),
         }
+    }
+}
+
+#[test]
+fn methods_that_look_for_what_the_sides_share_separate_pairs_they_have_not_seen_and_shuffled_ones_they_do_not() {
+    let mut organism = Organism::open(None);
+    let pairs = organism.pairs("mood");
+    let swap = |(n, pair): (usize, &TokenPair)| match n.is_multiple_of(2) {
+        true => pair.clone(),
+        false => TokenPair { positive: pair.negative.clone(), negative: pair.positive.clone() },
+    };
+    let shuffled: Vec<TokenPair> = pairs.iter().enumerate().map(swap).collect();
+    for method in VectorMethod::ALL {
+        if method == VectorMethod::PcaDifference {
+            continue;
+        }
+        let mut accuracy = |pairs: &[TokenPair]| {
+            let made = extract(&mut organism.session.engine, method, pairs, &[1], &(), |_, _| {});
+            pollster::block_on(made).expect("the pairs run").layers[0].separability.expect("they are many").accuracy
+        };
+        let (found, by_chance) = (accuracy(&pairs), accuracy(&shuffled));
+        assert!(found == 1.0 && by_chance < 0.65, "{}: {found}, shuffled {by_chance}", method.name());
     }
 }
 

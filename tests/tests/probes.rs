@@ -59,7 +59,7 @@ fn golden() -> Golden {
 /// By the reference's name for it: the method and the options that it was fitted with.
 fn named(name: &str, golden: &Golden) -> (ProbeMethod, FitOptions) {
     let fixed = name.strip_suffix("-fixed");
-    let method = ProbeMethod::named(fixed.unwrap_or(name)).expect(name);
+    let method = fixed.unwrap_or(name).parse().expect(name);
     let shrinkage = fixed.map(|_| golden.shrinkage);
     (method, FitOptions { c: golden.c, alpha: golden.alpha, shrinkage })
 }

@@ -3,7 +3,7 @@
 pub mod contrast;
 mod extraction;
 mod grid;
-mod method;
+mod made;
 mod principal_component;
 mod random_direction;
 mod separability;
@@ -11,7 +11,8 @@ mod separability;
 pub use contrast::{Contrast, TokenPair};
 pub use extraction::{Extraction, LayerDirection, extract};
 pub use grid::{GRID_FEWEST_PAIRS, GridCell, GridChoice, GridPlan, GridReading, GridReport, grid};
-pub use method::{Made, Method};
+pub use made::Made;
 pub use random_direction::random_direction;
 pub(crate) use random_direction::splitmix64;
 pub use separability::Separability;
+pub use tiller_sites::VectorMethod;

@@ -5,7 +5,7 @@ use tiller_engine::{Controls, Edit, Engine, EngineError, Harvest, Site, TapRows}
 use tiller_formats::FileSource;
 use tiller_interp::InterpError;
 use tiller_interp::evidence::{self, Measurement, NEUTRAL_TEXT};
-use tiller_interp::steer::{Extraction, LayerDirection, Method, TokenPair, extract, random_direction};
+use tiller_interp::steer::{Extraction, LayerDirection, TokenPair, VectorMethod, extract, random_direction};
 use tiller_model::{ModelFiles, Tokenizer};
 
 const MODEL: &str =
@@ -63,10 +63,10 @@ impl Model {
     }
 
     fn directions(&mut self, pairs: &[TokenPair]) -> Extraction {
-        self.directions_by(Method::MeanDifference, pairs)
+        self.directions_by(VectorMethod::MeanDifference, pairs)
     }
 
-    fn directions_by(&mut self, method: Method, pairs: &[TokenPair]) -> Extraction {
+    fn directions_by(&mut self, method: VectorMethod, pairs: &[TokenPair]) -> Extraction {
         let layers: Vec<u32> = (0..self.engine.config().layers).collect();
         pollster::block_on(extract(&mut self.engine, method, pairs, &layers, &(), |_, _| {})).unwrap()
     }
@@ -124,7 +124,7 @@ fn a_vector_moves_words_as_it_should_and_a_random_one_does_not() {
     let mut model = Model::open();
     let pairs = model.pairs();
     // What varies between the pairs is not what they share: `pca-diff` is not expected to steer.
-    for method in [Method::MeanDifference, Method::PcaCenter] {
+    for method in [VectorMethod::MeanDifference, VectorMethod::PcaCenter] {
         let found = model.directions_by(method, &pairs);
         let at = suggested(&found);
         let (happy, sad) = (model.token(" happy"), model.token(" sad"));
@@ -191,7 +191,7 @@ fn methods_stop_when_told_to() {
     let pairs = model.pairs();
     let at_once = StopAt { asked: Cell::new(0), limit: 0 };
     let stopped =
-        pollster::block_on(extract(&mut model.engine, Method::MeanDifference, &pairs, &[3], &at_once, |_, _| {}));
+        pollster::block_on(extract(&mut model.engine, VectorMethod::MeanDifference, &pairs, &[3], &at_once, |_, _| {}));
     assert!(matches!(stopped, Err(InterpError::Engine(EngineError::Cancelled))), "{stopped:?}");
 
     let (prompt, neutral) = (model.tokens("Hello"), model.tokens("One two three four five."));
@@ -211,7 +211,8 @@ fn a_text_longer_than_a_step_is_read_at_its_last_token() {
     let short = model.tokens("Hello there");
     let pairs = [TokenPair { positive: long.clone(), negative: short.clone() }];
     let found =
-        pollster::block_on(extract(&mut model.engine, Method::MeanDifference, &pairs, &[9], &(), |_, _| {})).unwrap();
+        pollster::block_on(extract(&mut model.engine, VectorMethod::MeanDifference, &pairs, &[9], &(), |_, _| {}))
+            .unwrap();
 
     let prompts = [long, short];
     let what = Harvest { prompts: &prompts, sites: &[Site::ResidPost(9)], rows: TapRows::All, edits: &[] };
@@ -230,7 +231,7 @@ fn what_cannot_be_read_is_refused() {
     let pairs = model.pairs();
     let mut read = |pairs: &[TokenPair], layers: &[u32]| {
         let found =
-            pollster::block_on(extract(&mut model.engine, Method::MeanDifference, pairs, layers, &(), |_, _| {}));
+            pollster::block_on(extract(&mut model.engine, VectorMethod::MeanDifference, pairs, layers, &(), |_, _| {}));
         found.unwrap_err().to_string()
     };
     assert!(read(&[], &[0]).contains("there are no pairs"));

@@ -1,6 +1,7 @@
 //! What activation patching puts from one run into another, and which way round.
 
 use crate::Site;
+use crate::choice::{UnknownChoice, named};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
@@ -34,14 +35,6 @@ pub enum PatchDirection {
     Denoise,
     /// The clean run gets activations of the corrupt one: what the answer cannot do without.
     Noise,
-}
-
-/// A name that is none of those there are.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no \"{name}\": choose one of {choices}")]
-pub struct UnknownChoice {
-    pub name: String,
-    pub choices: String,
 }
 
 impl PatchPlace {
@@ -122,14 +115,6 @@ impl FromStr for PatchDirection {
     fn from_str(name: &str) -> Result<PatchDirection, UnknownChoice> {
         named(name, &PatchDirection::ALL, PatchDirection::name)
     }
-}
-
-fn named<T: Copy>(name: &str, all: &[T], name_of: fn(T) -> &'static str) -> Result<T, UnknownChoice> {
-    let found = all.iter().find(|&&choice| name_of(choice) == name);
-    found.copied().ok_or_else(|| UnknownChoice {
-        name: name.chars().take(64).collect(),
-        choices: all.iter().map(|&choice| name_of(choice)).collect::<Vec<_>>().join(", "),
-    })
 }
 
 #[cfg(test)]

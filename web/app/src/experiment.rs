@@ -3,53 +3,7 @@
 use std::sync::Arc;
 use tiller_protocol::{Directions, Lane, LayerDirection, RunSpec};
 use tiller_recipe::{Edit, Lens, Pair, Patching, Probe, Prompt, Recipe, Shelved, Source, Turn, VERSION, Vector, View};
-use tiller_sites::{ModelRef, Positions, Sampling, Site, catalogue};
-
-/// How a vector is made of pairs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Method {
-    #[default]
-    MeanDifference,
-    PcaDifference,
-    PcaCenter,
-}
-
-impl Method {
-    pub const ALL: [Method; 3] = [Method::MeanDifference, Method::PcaDifference, Method::PcaCenter];
-
-    /// As recipes, files and the worker have it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Method::MeanDifference => "mean-diff",
-            Method::PcaDifference => "pca-diff",
-            Method::PcaCenter => "pca-center",
-        }
-    }
-
-    pub fn named(name: &str) -> Option<Method> {
-        Method::ALL.into_iter().find(|method| method.name() == name)
-    }
-
-    pub fn title(self) -> &'static str {
-        match self {
-            Method::MeanDifference => "Mean difference",
-            Method::PcaDifference => "PCA of what varies",
-            Method::PcaCenter => "PCA of the differences",
-        }
-    }
-
-    pub fn explanation(self) -> &'static str {
-        match self {
-            Method::MeanDifference => "The mean difference of the two sides. Simple, and the best to begin with.",
-            Method::PcaDifference => {
-                "repeng's pca_diff: the first component of the pairs' differences, their mean taken off. It finds how the pairs differ from one another, which need not be what they share."
-            }
-            Method::PcaCenter => {
-                "repeng's pca_center: the first component of each pair around its middle. It finds what the differences share, the largest ones first."
-            }
-        }
-    }
-}
+use tiller_sites::{ModelRef, Positions, Sampling, Site, VectorMethod, catalogue};
 
 /// Everything that the user sets. What the model answers is not part of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,7 +16,7 @@ pub struct Experiment {
     /// What the vector of these pairs is called.
     pub name: String,
     /// How the next vector is made of the pairs.
-    pub method: Method,
+    pub method: VectorMethod,
     pub vector: Option<ChosenVector>,
     /// In multiples of the typical length of the residual stream at the chosen layer.
     pub strength: f32,
@@ -156,7 +110,7 @@ impl Experiment {
             max_tokens: 48,
             pairs: set.pairs(),
             name: set.name.into(),
-            method: Method::default(),
+            method: VectorMethod::default(),
             vector: None,
             strength: DEFAULT_STRENGTH,
             positions: Positions::All,
@@ -269,7 +223,7 @@ impl Experiment {
             sampling: recipe.sampling,
             max_tokens: recipe.max_tokens,
             name: vector.as_ref().map_or_else(|| UNNAMED.into(), |vector| vector.name.clone()),
-            method: vector.as_ref().and_then(|vector| Method::named(&vector.method)).unwrap_or_default(),
+            method: vector.as_ref().and_then(|vector| vector.method.parse().ok()).unwrap_or_default(),
             vector: vector.map(|vector| ChosenVector::alone(vector, &pairs)),
             pairs,
             strength: main.as_ref().map_or(0.0, |edit| edit.strength),
@@ -396,14 +350,14 @@ mod tests {
     #[test]
     fn another_method_makes_the_vector_stale_and_comes_back_from_a_link() {
         let mut experiment = steered();
-        experiment.method = Method::PcaCenter;
+        experiment.method = VectorMethod::PcaCenter;
         assert!(experiment.vector_is_stale());
         let chosen = experiment.vector.as_mut().unwrap();
-        let directions = Directions { method: Method::PcaCenter.name().into(), ..(*chosen.directions).clone() };
+        let directions = Directions { method: VectorMethod::PcaCenter.name().into(), ..(*chosen.directions).clone() };
         chosen.directions = Arc::new(directions);
         assert!(!experiment.vector_is_stale());
         let opened = Experiment::from_recipe(experiment.to_recipe(View::Steer, None));
-        assert_eq!((opened.method, opened.vector_is_stale()), (Method::PcaCenter, false));
+        assert_eq!((opened.method, opened.vector_is_stale()), (VectorMethod::PcaCenter, false));
     }
 
     #[test]

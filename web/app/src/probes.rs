@@ -10,66 +10,6 @@ use serde::Serialize;
 use tiller_protocol::{ProbeLayer, ProbeSummary};
 use tiller_recipe::LabelledText;
 
-/// How a probe is fitted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ProbeMethod {
-    #[default]
-    Logistic,
-    MassMean,
-    MassMeanWhitened,
-    Lda,
-    Ridge,
-}
-
-impl ProbeMethod {
-    pub const ALL: [ProbeMethod; 5] = [
-        ProbeMethod::Logistic,
-        ProbeMethod::MassMean,
-        ProbeMethod::MassMeanWhitened,
-        ProbeMethod::Lda,
-        ProbeMethod::Ridge,
-    ];
-
-    /// As recipes and the worker have it.
-    pub fn name(self) -> &'static str {
-        match self {
-            ProbeMethod::Logistic => "logistic",
-            ProbeMethod::MassMean => "mass-mean",
-            ProbeMethod::MassMeanWhitened => "mass-mean-whitened",
-            ProbeMethod::Lda => "lda",
-            ProbeMethod::Ridge => "ridge",
-        }
-    }
-
-    pub fn named(name: &str) -> Option<ProbeMethod> {
-        ProbeMethod::ALL.into_iter().find(|method| method.name() == name)
-    }
-
-    pub fn title(self) -> &'static str {
-        match self {
-            ProbeMethod::Logistic => "Logistic regression",
-            ProbeMethod::MassMean => "Mass mean",
-            ProbeMethod::MassMeanWhitened => "Mass mean, whitened",
-            ProbeMethod::Lda => "LDA",
-            ProbeMethod::Ridge => "Ridge",
-        }
-    }
-
-    pub fn explanation(self) -> &'static str {
-        match self {
-            ProbeMethod::Logistic => "The cut that makes the training labels most probable, its weights held small.",
-            ProbeMethod::MassMean => {
-                "Along the difference of the two classes' means, cut half way. It learns least from the texts."
-            }
-            ProbeMethod::MassMeanWhitened => {
-                "The same, with directions in which both classes vary anyway counting for less."
-            }
-            ProbeMethod::Lda => "Linear discriminant analysis: two Gaussian classes of one covariance, shrunk.",
-            ProbeMethod::Ridge => "Least squares on labels of plus and minus one, its weights held small.",
-        }
-    }
-}
-
 /// The layers that have been fitted so far, the first block first.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Findings {
@@ -189,11 +129,6 @@ pub(crate) mod tests {
         let texts: Vec<&str> = found.iter().map(|mistake| mistake.text.as_str()).collect();
         assert_eq!(texts, ["<b>\"one\"</b>", "=four"]);
         assert!(findings().mistakes(9).is_empty());
-    }
-
-    #[test]
-    fn methods_are_those_of_their_names() {
-        assert!(ProbeMethod::ALL.into_iter().all(|method| ProbeMethod::named(method.name()) == Some(method)));
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod shelf;
 mod worker;
 
 use crate::bridge;
-use crate::experiment::{Experiment, Method};
+use crate::experiment::Experiment;
 use crate::history::History;
 use crate::shelf::with_more;
 use crate::{address, settings};
@@ -21,7 +21,7 @@ use tiller_protocol::{
     AccessToken, BackendChoice, BackendReport, CacheReport, Evidence, Failure, JobId, ModelInfo, Progress, Request,
 };
 use tiller_recipe::{Exhibit, GALLERY, Pair, Recipe, RecipeError, View};
-use tiller_sites::ModelRef;
+use tiller_sites::{ModelRef, VectorMethod};
 
 pub use grid::{GRID_FEWEST_PAIRS, GridSearch};
 pub use lens::LensReading;
@@ -95,7 +95,7 @@ pub enum ModelState {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Building {
     pub job: JobId,
-    pub method: Method,
+    pub method: VectorMethod,
     pub pairs: Vec<Pair>,
     pub progress: Option<Progress>,
 }

@@ -1,6 +1,5 @@
 //! `tiller grid`: at which layer and how strongly a vector steers best.
 
-use super::vector::method;
 use crate::loaded::DeviceFlags;
 use crate::model_file::ModelSource;
 use crate::{output, pairs_file};
@@ -9,7 +8,7 @@ use serde::Serialize;
 use std::fmt::Write;
 use std::path::PathBuf;
 use tiller_interp::evidence::CONTROL_SEEDS;
-use tiller_interp::steer::{GridPlan, GridReport, Method, grid};
+use tiller_interp::steer::{GridPlan, GridReport, VectorMethod, grid};
 use tiller_recipe::{GRID_MOST_COST, GRID_STRENGTHS, grid_layers};
 
 #[derive(Args)]
@@ -17,9 +16,9 @@ pub struct Flags {
     /// A GGUF file, a folder with config.json and safetensors, or owner/name[@revision][/file.gguf] on the hub.
     #[arg(long, value_name = "FILE|FOLDER|REPO")]
     model: ModelSource,
-    /// How the direction is made of the pairs: mean-diff, pca-diff or pca-center.
-    #[arg(long, value_name = "METHOD", default_value = "mean-diff", value_parser = method)]
-    method: Method,
+    /// How the direction is made of the pairs: mean-diff, pca-diff, pca-center, lda or logistic.
+    #[arg(long, value_name = "METHOD", default_value = "mean-diff")]
+    method: VectorMethod,
     /// A line for each pair: {"positive": "..", "negative": ".."}. Every other pair makes the directions and chooses;
     /// what is reported is measured on the rest.
     #[arg(long, value_name = "FILE.jsonl")]

@@ -26,7 +26,7 @@ pub struct Flags {
     #[arg(long, value_name = "FILE.csv|NAME")]
     data: String,
     /// How the probe is fitted: logistic, mass-mean, mass-mean-whitened, lda or ridge.
-    #[arg(long, value_name = "METHOD", default_value = "logistic", value_parser = method)]
+    #[arg(long, value_name = "METHOD", default_value = "logistic")]
     method: ProbeMethod,
     /// One activation to read, by its name, as in blocks.12.hook_mlp_out.
     #[arg(long, value_name = "SITE", conflicts_with = "layers")]
@@ -74,12 +74,6 @@ pub struct Flags {
 enum ReadFlag {
     Last,
     Mean,
-}
-
-/// A method by its name.
-fn method(given: &str) -> Result<ProbeMethod, String> {
-    let names = ProbeMethod::ALL.map(ProbeMethod::name).join(", ");
-    ProbeMethod::named(given).ok_or_else(|| format!("there is no method {given}: choose one of {names}"))
 }
 
 #[derive(Serialize)]

@@ -9,7 +9,7 @@ use serde::Serialize;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use tiller_experiment::{ControlVectorFile, VectorAtLayer};
-use tiller_interp::steer::{Extraction, LayerDirection, Method, extract};
+use tiller_interp::steer::{Extraction, LayerDirection, VectorMethod, extract};
 
 #[derive(Args)]
 pub struct Flags {
@@ -17,9 +17,10 @@ pub struct Flags {
     #[arg(long, value_name = "FILE|FOLDER|REPO")]
     model: ModelSource,
     /// How the direction is made of the pairs: mean-diff (the mean difference), pca-diff (the first component of how the
-    /// differences vary), or pca-center (the first component of the differences themselves).
-    #[arg(long, value_name = "METHOD", default_value = "mean-diff", value_parser = method)]
-    method: Method,
+    /// differences vary), pca-center (the first component of the differences themselves), lda (the mean difference through
+    /// the inverse covariance within the two sides) or logistic (the weights of a logistic probe).
+    #[arg(long, value_name = "METHOD", default_value = "mean-diff")]
+    method: VectorMethod,
     /// A line for each pair: {"positive": "..", "negative": ".."}.
     #[arg(long, value_name = "FILE.jsonl")]
     pairs: PathBuf,
@@ -34,12 +35,6 @@ pub struct Flags {
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
-}
-
-/// A method by its name.
-pub(super) fn method(given: &str) -> Result<Method, String> {
-    let names = Method::ALL.map(Method::name).join(", ");
-    Method::named(given).ok_or_else(|| format!("there is no method {given}: choose one of {names}"))
 }
 
 #[derive(Serialize)]

@@ -1,8 +1,9 @@
 //! Erasing what a probe reads, and measuring again.
 
+use super::ProbeMethod;
 use super::evaluation::accuracy;
 use super::examples::{Activations, Examples, Read};
-use super::fit::{FitOptions, Fitter, ProbeMethod};
+use super::fit::{FitOptions, Fitter};
 use super::leace::Leace;
 use super::permutation::permuted;
 use super::reading::read;

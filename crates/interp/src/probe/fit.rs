@@ -1,4 +1,4 @@
-//! The kinds of probes, and fitting one.
+//! Fitting a probe.
 
 use super::covariance::{Classes, Total, Within};
 use super::evaluation::slope_of_probability;
@@ -11,52 +11,12 @@ use super::positive_definite::{Factor, dot};
 use super::ridge::ridge;
 use serde::Serialize;
 use std::cell::OnceCell;
+use tiller_sites::ProbeMethod;
 
-/// A way to put a cut between the activations of two classes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum ProbeMethod {
-    /// Logistic regression with an L2 penalty, on standardised activations.
-    #[default]
-    Logistic,
-    /// The difference of the classes' means (Marks and Tegmark 2023).
-    MassMean,
-    /// The same through the inverse covariance within the classes, shrunk, of standardised activations.
-    MassMeanWhitened,
-    /// Linear discriminant analysis on standardised activations.
-    Lda,
-    /// Ridge regression on labels of plus and minus one, on standardised activations.
-    Ridge,
-}
-
-impl ProbeMethod {
-    pub const ALL: [ProbeMethod; 5] = [
-        ProbeMethod::Logistic,
-        ProbeMethod::MassMean,
-        ProbeMethod::MassMeanWhitened,
-        ProbeMethod::Lda,
-        ProbeMethod::Ridge,
-    ];
-
-    /// As recipes and files have it.
-    pub fn name(self) -> &'static str {
-        match self {
-            ProbeMethod::Logistic => "logistic",
-            ProbeMethod::MassMean => "mass-mean",
-            ProbeMethod::MassMeanWhitened => "mass-mean-whitened",
-            ProbeMethod::Lda => "lda",
-            ProbeMethod::Ridge => "ridge",
-        }
-    }
-
-    pub fn named(name: &str) -> Option<ProbeMethod> {
-        ProbeMethod::ALL.into_iter().find(|method| method.name() == name)
-    }
-
-    /// Whether scores are log odds by themselves. Those of a Gaussian model are only where there are many more texts than
-    /// numbers in an activation: with fewer they come out in the hundreds.
-    fn gives_log_odds(self) -> bool {
-        self == ProbeMethod::Logistic
-    }
+/// Whether scores are log odds by themselves. Those of a Gaussian model are only where there are many more texts than
+/// numbers in an activation: with fewer they come out in the hundreds.
+fn gives_log_odds(method: ProbeMethod) -> bool {
+    method == ProbeMethod::Logistic
 }
 
 /// How strongly fits are held back.
@@ -158,7 +118,7 @@ impl Fitter {
     pub fn probe(&self, labels: &[bool], validation: &[(&[f32], bool)]) -> Option<Probe> {
         let cut = self.cut(labels, PRECISE)?;
         let mut readout = self.on_raw(&cut);
-        if !self.method.gives_log_odds() {
+        if !gives_log_odds(self.method) {
             let scored: Vec<(f64, bool)> = validation.iter().map(|&(x, label)| (readout.score(x), label)).collect();
             readout.slope = slope_of_probability(&scored);
         }

@@ -1,9 +1,10 @@
 //! A probe at every layer, with its controls, and the layer to look at.
 
+use super::ProbeMethod;
 use super::control_task::{ControlTask, random_labels, words};
 use super::evaluation::{Scores, accuracy};
 use super::examples::{Activations, Examples, Read};
-use super::fit::{FitOptions, Fitter, Probe, ProbeMethod, Readout};
+use super::fit::{FitOptions, Fitter, Probe, Readout};
 use super::permutation::permuted;
 use super::reading::read;
 use super::split::{Part, Split};

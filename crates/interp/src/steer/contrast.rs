@@ -90,6 +90,15 @@ impl Contrast {
         self.positive.chunks_exact(self.width).zip(self.negative.chunks_exact(self.width))
     }
 
+    /// The pairs whose number is among those to keep.
+    pub fn of_pairs(&self, kept: impl Fn(usize) -> bool) -> Contrast {
+        let rows = |side: &[f32]| {
+            let rows = side.chunks_exact(self.width).enumerate();
+            rows.filter(|(pair, _)| kept(*pair)).flat_map(|(_, row)| row.iter().copied()).collect()
+        };
+        Contrast::new(self.layer, self.width, rows(&self.positive), rows(&self.negative))
+    }
+
     /// The pairs' differences, positive less negative: `[pairs, width]`.
     pub fn differences(&self) -> Vec<Vec<f64>> {
         let difference = |(positive, negative): (&[f32], &[f32])| {

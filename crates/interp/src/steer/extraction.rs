@@ -1,6 +1,6 @@
 //! Steering vectors from contrasting pairs.
 
-use super::{Contrast, Method, Separability, TokenPair};
+use super::{Contrast, Made, Separability, TokenPair, VectorMethod};
 use crate::InterpError;
 use serde::Serialize;
 use tiller_engine::{Controls, Engine};
@@ -8,7 +8,7 @@ use tiller_engine::{Controls, Engine};
 /// Directions at some layers of a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Extraction {
-    pub method: Method,
+    pub method: VectorMethod,
     /// By layer, ascending.
     pub layers: Vec<LayerDirection>,
     /// The layer to begin with; `None` where separability is not known (fewer than three pairs).
@@ -20,7 +20,7 @@ pub struct Extraction {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LayerDirection {
     pub layer: u32,
-    /// `[d_model]`: the mean difference itself, or a component of length one. Zero where the pairs give no direction.
+    /// `[d_model]`: the mean difference itself, or of length one by other methods. Zero where the pairs give no direction.
     #[serde(skip)]
     pub direction: Vec<f32>,
     /// L2 norm of `direction`.
@@ -41,7 +41,7 @@ pub struct LayerDirection {
 /// [`Contrast::read`].
 pub async fn extract(
     engine: &mut Engine,
-    method: Method,
+    method: VectorMethod,
     pairs: &[TokenPair],
     layers: &[u32],
     controls: &impl Controls,
@@ -60,8 +60,8 @@ pub async fn extract(
     Ok(Extraction { method, suggested: suggest(&layers, blocks), layers, pairs: pairs.len() })
 }
 
-fn direction(method: Method, contrast: &Contrast) -> LayerDirection {
-    let made = method.direction(&contrast.differences());
+fn direction(method: VectorMethod, contrast: &Contrast) -> LayerDirection {
+    let made = Made::of(method, contrast);
     let explained = made.as_ref().and_then(|made| made.explained).map(|share| share as f32);
     let vector = made.map_or_else(|| vec![0.0; contrast.width()], |made| made.vector);
     LayerDirection {
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn the_planted_direction_is_found() {
-        let found = direction(Method::MeanDifference, &planted(4));
+        let found = direction(VectorMethod::MeanDifference, &planted(4));
         assert_eq!((found.layer, &*found.direction, found.norm), (4, &[0.0, 2.0][..], 2.0));
         let norms = [101f32.sqrt(), 101f32.sqrt(), 18.25f32.sqrt(), 16.25f32.sqrt(), 0.5, 1.5];
         assert!((found.typical_norm - norms.iter().sum::<f32>() / 6.0).abs() < 1e-6, "{}", found.typical_norm);
@@ -118,7 +118,7 @@ mod tests {
     fn judged(layer: u32, d_prime: f32, accuracy: f32) -> LayerDirection {
         LayerDirection {
             separability: Some(Separability { d_prime, accuracy }),
-            ..direction(Method::MeanDifference, &planted(layer))
+            ..direction(VectorMethod::MeanDifference, &planted(layer))
         }
     }
 
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn without_separability_nothing_is_suggested() {
-        let unjudged = LayerDirection { separability: None, ..direction(Method::MeanDifference, &planted(4)) };
+        let unjudged = LayerDirection { separability: None, ..direction(VectorMethod::MeanDifference, &planted(4)) };
         assert_eq!(suggest(&[unjudged], 8), None);
     }
 }

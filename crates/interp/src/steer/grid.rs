@@ -1,6 +1,6 @@
 //! At which layer and how strongly to steer: every combination tried, the choice judged on texts that had no part in it.
 
-use super::{Method, TokenPair, extract, random_direction};
+use super::{TokenPair, VectorMethod, extract, random_direction};
 use crate::InterpError;
 use crate::evidence::{Estimate, Neutral, log_odds};
 use serde::Serialize;
@@ -12,7 +12,7 @@ pub const GRID_FEWEST_PAIRS: usize = 4;
 /// What to try.
 #[derive(Clone, Copy, Debug)]
 pub struct GridPlan<'a> {
-    pub method: Method,
+    pub method: VectorMethod,
     /// Those at even places make the directions and choose among the cells; what is reported is measured on the others.
     pub pairs: &'a [TokenPair],
     pub layers: &'a [u32],

@@ -1,6 +1,6 @@
 //! Whether a direction holds the concept, or only the texts that it was made from.
 
-use super::{Contrast, Method};
+use super::{Contrast, Made, VectorMethod};
 use serde::Serialize;
 
 /// Held-out separability: each pair is scored along a direction that was built without it.
@@ -17,27 +17,25 @@ pub struct Separability {
 const FEWEST_PAIRS: usize = 3;
 
 /// Directions that are built to score pairs that they were not built from. A mean without one pair is a subtraction; a
-/// component has to be found anew.
+/// direction of any other kind has to be found anew.
 const FOLDS: usize = 10;
 
 impl Separability {
-    /// Of a mean difference, each pair is scored along that of all others; of components, along the one of the pairs
-    /// in other folds (every tenth pair is in one). Scores are projections on the unit direction. `None` for fewer than
-    /// three pairs.
-    pub fn held_out(method: Method, contrast: &Contrast) -> Option<Separability> {
-        let differences = contrast.differences();
-        let pairs = differences.len();
+    /// Of a mean difference, each pair is scored along that of all others; of other methods, along the direction of the
+    /// pairs in other folds (every tenth pair is in one). Scores are projections on the unit direction. `None` for fewer
+    /// than three pairs.
+    pub fn held_out(method: VectorMethod, contrast: &Contrast) -> Option<Separability> {
+        let pairs = contrast.pairs().len();
         if pairs < FEWEST_PAIRS {
             return None;
         }
         let directions: Vec<Option<Vec<f64>>> = match method {
-            Method::MeanDifference => without_each(&differences),
+            VectorMethod::MeanDifference => without_each(&contrast.differences()),
             _ => {
                 let folds = FOLDS.min(pairs);
                 let without = |fold: usize| {
-                    let others = differences.iter().enumerate().filter(|(pair, _)| pair % folds != fold);
-                    let others: Vec<Vec<f64>> = others.map(|(_, difference)| difference.clone()).collect();
-                    method.direction(&others).map(|made| made.vector)
+                    let others = contrast.of_pairs(|pair| pair % folds != fold);
+                    Made::of(method, &others).map(|made| made.vector)
                 };
                 let by_fold: Vec<Option<Vec<f64>>> = (0..folds).map(without).collect();
                 (0..pairs).map(|pair| by_fold[pair % folds].clone()).collect()
@@ -89,7 +87,7 @@ mod tests {
 
     /// One number a text: the direction is the sign of the other pairs' summed difference.
     fn on_a_line(positive: &[f32], negative: &[f32]) -> Option<Separability> {
-        Separability::held_out(Method::MeanDifference, &Contrast::new(0, 1, positive.to_vec(), negative.to_vec()))
+        Separability::held_out(VectorMethod::MeanDifference, &Contrast::new(0, 1, positive.to_vec(), negative.to_vec()))
     }
 
     #[test]
@@ -117,9 +115,16 @@ mod tests {
         let negative: Vec<f32> = (0..12).flat_map(|i| [-1.0, noise(i + 50)]).collect();
         let contrast = Contrast::new(0, 2, positive, negative);
         let held_out = |method| Separability::held_out(method, &contrast).unwrap();
-        assert_eq!(held_out(Method::MeanDifference).accuracy, 1.0);
+        assert_eq!(held_out(VectorMethod::MeanDifference).accuracy, 1.0);
         // The component of what varies is the noise.
-        assert!(held_out(Method::PcaDifference).accuracy < 1.0);
+        assert!(held_out(VectorMethod::PcaDifference).accuracy < 1.0);
+        // What tells the sides apart is the same for pairs that were not fitted.
+        assert!(
+            [VectorMethod::PcaCenter, VectorMethod::Lda, VectorMethod::Logistic]
+                .map(held_out)
+                .iter()
+                .all(|s| s.accuracy == 1.0)
+        );
     }
 
     #[test]

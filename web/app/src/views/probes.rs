@@ -6,12 +6,13 @@ mod details;
 mod erasure;
 mod text;
 
-use crate::probes::{ProbeMethod, chart_figure, csv};
+use crate::probes::{chart_figure, csv};
 use crate::views::progress;
 use crate::views::save::{SavePng, SaveText};
 use crate::workbench::{ModelState, Workbench};
 use leptos::prelude::*;
 use tiller_recipe::{ProbeData, ReadAt, ShippedDataset};
+use tiller_sites::ProbeMethod;
 
 #[component]
 pub fn Probes() -> impl IntoView {
@@ -71,12 +72,10 @@ pub fn Probes() -> impl IntoView {
 #[component]
 fn Choices() -> impl IntoView {
     let bench = expect_context::<Workbench>();
-    let method = move || {
-        let name = bench.experiment.with(|experiment| experiment.probe.method.clone());
-        ProbeMethod::named(&name).unwrap_or_default()
-    };
+    let method =
+        move || bench.experiment.with(|experiment| experiment.probe.method.parse::<ProbeMethod>().unwrap_or_default());
     let choose = move |change| {
-        if let Some(method) = ProbeMethod::named(&event_target_value(&change)) {
+        if let Ok(method) = event_target_value(&change).parse::<ProbeMethod>() {
             bench.change("probe method", |experiment| experiment.probe.method = method.name().into());
         }
     };

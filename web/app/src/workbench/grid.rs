@@ -2,12 +2,11 @@
 
 use super::{ModelState, Workbench};
 use crate::bridge;
-use crate::experiment::Method;
 use crate::grid::GridFindings;
 use leptos::prelude::*;
 use tiller_protocol::{GridCell, GridReport, JobId, Progress, Request};
 use tiller_recipe::{GRID_STRENGTHS, Pair, grid_layers};
-use tiller_sites::ModelRef;
+use tiller_sites::{ModelRef, VectorMethod};
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GridSearch {
@@ -15,7 +14,7 @@ pub struct GridSearch {
     pub job: Option<JobId>,
     pub progress: Option<Progress>,
     /// What was searched last, or is being searched.
-    pub of: Option<(ModelRef, Vec<Pair>, Method)>,
+    pub of: Option<(ModelRef, Vec<Pair>, VectorMethod)>,
     pub found: GridFindings,
 }
 
@@ -23,7 +22,7 @@ pub struct GridSearch {
 pub const GRID_FEWEST_PAIRS: usize = 4;
 
 impl Workbench {
-    fn to_search(self) -> (ModelRef, Vec<Pair>, Method) {
+    fn to_search(self) -> (ModelRef, Vec<Pair>, VectorMethod) {
         self.experiment.with_untracked(|e| (e.model.clone(), e.complete_pairs(), e.method))
     }
 

@@ -94,11 +94,8 @@ pub async fn erase(bench: &mut Bench, live: &Live, spec: &ProbeSpec, block: u32)
 }
 
 fn prepared(session: &Session, spec: &ProbeSpec) -> Result<(ProbeTexts, SweepOptions), Stop> {
-    let unknown = || {
-        let message = format!("there is no way to fit called {}: choose another", spec.method);
-        Stop::failed("The probes cannot be fitted", message)
-    };
-    let method = ProbeMethod::named(&spec.method).ok_or_else(unknown)?;
+    let method = spec.method.parse::<ProbeMethod>();
+    let method = method.map_err(|unknown| Stop::failed("The probes cannot be fitted", unknown.to_string()))?;
     let texts = session.probe_texts(&spec.rows)?;
     Ok((texts, SweepOptions { method, read: read_at(spec.read), ..SweepOptions::default() }))
 }

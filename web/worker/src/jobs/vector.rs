@@ -5,7 +5,7 @@ use crate::desk::Bench;
 use crate::failure::Stop;
 use crate::live::Live;
 use tiller_experiment::Session;
-use tiller_interp::steer::{Extraction, Method, TokenPair, extract};
+use tiller_interp::steer::{Extraction, TokenPair, VectorMethod, extract};
 use tiller_protocol::{Directions, Event, LayerDirection, Separability};
 use tiller_recipe::{Direction, Pair};
 
@@ -18,9 +18,8 @@ pub async fn build(bench: &mut Bench, live: &Live, method: &str, pairs: &[Pair])
     Ok(Event::Directions { job: live.job, directions: directions(found)? })
 }
 
-pub(super) fn known_method(name: &str) -> Result<Method, Stop> {
-    let unknown = || Stop::failed("The vector cannot be built", format!("there is no method {name}: choose another"));
-    Method::named(name).ok_or_else(unknown)
+pub(super) fn known_method(name: &str) -> Result<VectorMethod, Stop> {
+    name.parse::<VectorMethod>().map_err(|unknown| Stop::failed("The vector cannot be built", unknown.to_string()))
 }
 
 pub(super) fn token_pairs(session: &Session, pairs: &[Pair]) -> Result<Vec<TokenPair>, Stop> {

@@ -1,6 +1,6 @@
 //! The contrasting sentences, and the vector that is built from them.
 
-use crate::experiment::{Experiment, Method};
+use crate::experiment::Experiment;
 use crate::figures;
 use crate::pasted_pairs::pasted_pairs;
 use crate::starting_sets::STARTING_SETS;
@@ -9,6 +9,7 @@ use crate::workbench::{ModelState, Workbench};
 use leptos::prelude::*;
 use tiller_protocol::Failure;
 use tiller_recipe::Pair;
+use tiller_sites::VectorMethod;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{ClipboardEvent, File, HtmlInputElement};
@@ -138,7 +139,7 @@ fn BuildButton() -> impl IntoView {
 /// How the vector was made, as people call it.
 fn made_by(experiment: &Experiment) -> String {
     let name = experiment.vector.as_ref().map(|chosen| chosen.directions.method.as_str()).unwrap_or_default();
-    Method::named(name).map_or_else(|| name.to_string(), |method| method.title().replace("Mean", "mean"))
+    name.parse::<VectorMethod>().map_or_else(|_| name.to_string(), |method| method.title().replace("Mean", "mean"))
 }
 
 #[component]
@@ -146,13 +147,13 @@ fn MethodChoice() -> impl IntoView {
     let bench = expect_context::<Workbench>();
     let method = move || bench.experiment.with(|experiment| experiment.method);
     let choose = move |input: web_sys::Event| {
-        let chosen = Method::named(&event_target_value(&input)).unwrap_or_default();
+        let chosen = event_target_value(&input).parse::<VectorMethod>().unwrap_or_default();
         bench.change("method", |experiment| experiment.method = chosen);
     };
     view! {
         <label class="small soft" title=move || method().explanation()>"Method "
             <select class="field small method" data-testid="method" on:change=choose>
-                {Method::ALL.map(|each| view! {
+                {VectorMethod::ALL.map(|each| view! {
                     <option value=each.name() title=each.explanation() selected=move || method() == each>{each.title()}</option>
                 })}
             </select>
