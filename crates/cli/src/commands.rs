@@ -8,6 +8,7 @@ pub mod generate;
 pub mod grid;
 pub mod heads;
 pub mod lens;
+pub mod neurons;
 pub mod patch;
 pub mod probe;
 pub mod run;

@@ -20,7 +20,7 @@ mod tuning;
 
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Parser, Subcommand};
-use commands::{ablate, attribute, bench, capture, generate, grid, heads, lens, patch, probe, run, vector};
+use commands::{ablate, attribute, bench, capture, generate, grid, heads, lens, neurons, patch, probe, run, vector};
 use std::error::Error;
 use std::process::ExitCode;
 
@@ -40,6 +40,8 @@ enum Command {
     Capture(capture::Flags),
     /// The next token as each layer would have it: the logit lens.
     Lens(lens::Flags),
+    /// What the neurons of an MLP write in the vocabulary's terms, which match some words, and what holding them does.
+    Neurons(neurons::Flags),
     /// Put activations of one prompt's run into another's, one at a time: which carry the answer.
     Patch(patch::Flags),
     /// What each part of the model adds directly to a logit difference.
@@ -69,6 +71,7 @@ fn main() -> ExitCode {
         Command::Generate(flags) => pollster::block_on(generate::run(flags)),
         Command::Capture(flags) => pollster::block_on(capture::run(flags)),
         Command::Lens(flags) => pollster::block_on(lens::run(flags)),
+        Command::Neurons(flags) => pollster::block_on(neurons::run(flags)),
         Command::Patch(flags) => pollster::block_on(patch::run(flags)),
         Command::Attribute(flags) => pollster::block_on(attribute::run(flags)),
         Command::Ablate(flags) => pollster::block_on(ablate::run(flags)),

@@ -476,6 +476,43 @@ fn lens_refuses_to_watch_what_is_not_one_token() {
 }
 
 #[test]
+fn two_words_make_a_vector_and_what_is_no_token_is_named() {
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("words.gguf");
+    let found = json(&on_cpu("vector", &["--words", " good, bad", "--layers", "20", "--out", text(&out), "--json"]));
+    assert_eq!((&found["method"], &found["words"][1]), (&Value::from("vocabulary"), &Value::from(" bad")));
+    assert!(found["layers"][0]["typical_norm"].as_f64().unwrap() > 0.0, "{found}");
+    assert!(out.is_file() && found["layers"][0]["separability"].is_null());
+    let model = model();
+    let refused = |words: &str| {
+        let out = text(&out);
+        refusal(&["vector", "--model", text(&model), "--backend", "cpu", "--words", words, "--out", out])
+    };
+    let message = refused(" good, antidisestablishment");
+    assert!(message.contains("antidisestablishment") && message.contains("tokens"), "{message}");
+    assert!(refused(" good").contains("names 1 words: give two"));
+}
+
+#[test]
+fn neurons_are_found_by_words_and_by_a_text_and_held() {
+    let args = ["--layer", "26", "--words", " city, town, village", "--count", "5", "--clamp", "--json"];
+    let found = json(&on_cpu("neurons", &args));
+    let neurons = found["neurons"].as_array().unwrap();
+    assert_eq!((neurons.len(), neurons[0]["words"]["among"].as_u64()), (5, Some(3)), "{found}");
+    let factor = &found["clamped"]["factor"];
+    let random = factor["random"].as_array().unwrap();
+    assert_eq!(random.len(), 4);
+    let most = random.iter().map(|x| x.as_f64().unwrap()).fold(0.0, f64::max);
+    assert!(factor["value"].as_f64().unwrap() > 2.0 * most, "{factor}");
+
+    let printed = on_cpu("neurons", &["--layer", "26", "--text", CAPITAL, "--count", "3"]);
+    assert_eq!((printed.matches("neuron ").count(), printed.matches("writing").count()), (3, 3), "{printed}");
+    let model = model();
+    let of_nothing = refusal(&["neurons", "--model", text(&model), "--backend", "cpu", "--layer", "26"]);
+    assert!(of_nothing.contains("give --words, --text or --neurons"), "{of_nothing}");
+}
+
+#[test]
 fn grid_tries_each_layer_and_strength_and_reports_on_other_pairs() {
     let folder = TempDir::new().expect("a folder");
     let pairs = folder.path().join("pairs.jsonl");

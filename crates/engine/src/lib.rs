@@ -21,6 +21,7 @@ mod parallel;
 mod pass_shape;
 mod readout;
 mod unembed;
+mod value_vectors;
 mod variants;
 mod weights;
 

@@ -56,6 +56,12 @@ pub enum InterpError {
          has one)"
     )]
     CappedLogits,
+    #[error("both words are the same token, so that there is no direction from one to the other: name two")]
+    SameTokens,
+    #[error("block {layer}'s MLP has neurons 0 to {last}, and no {neuron}: name others")]
+    NoNeuron { layer: u32, neuron: u32, last: u32 },
+    #[error("no neurons are named: name at least one, and no more than half of the block's {of}")]
+    NoNeurons { of: u32 },
     #[error("there are no neutral texts: give at least one of two tokens or more")]
     NoNeutralTexts,
 }

@@ -4,7 +4,7 @@
 //! that shifts it by making the model stammer shows in the perplexity.
 
 mod estimate;
-mod likelihood;
+pub(crate) mod likelihood;
 
 pub use estimate::Estimate;
 pub(crate) use likelihood::{Neutral, log_odds};

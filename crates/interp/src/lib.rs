@@ -12,8 +12,12 @@ mod error;
 pub mod evidence;
 pub mod lens;
 mod log_softmax;
+pub mod neurons;
 pub mod patch;
 pub mod probe;
+mod shuffle;
 pub mod steer;
+mod toward;
+mod typical_norm;
 
 pub use error::InterpError;

@@ -20,7 +20,6 @@ mod permutation;
 mod positive_definite;
 mod reading;
 mod ridge;
-mod shuffle;
 mod split;
 mod sweep;
 

@@ -7,6 +7,7 @@ mod made;
 mod principal_component;
 mod random_direction;
 mod separability;
+mod vocabulary;
 
 pub use contrast::{Contrast, TokenPair};
 pub use extraction::{Extraction, LayerDirection, extract};
@@ -16,3 +17,4 @@ pub use random_direction::random_direction;
 pub(crate) use random_direction::splitmix64;
 pub use separability::Separability;
 pub use tiller_sites::VectorMethod;
+pub use vocabulary::vocabulary_direction;

@@ -1,8 +1,9 @@
 //! Direct logit attribution.
 
 use crate::InterpError;
+use crate::toward::Toward;
 use serde::Serialize;
-use tiller_engine::{Controls, Engine, Harvest, NormKind, Readout, Site, TapRows};
+use tiller_engine::{Controls, Engine, Harvest, Site, TapRows};
 
 /// A logit difference, taken apart.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -59,7 +60,7 @@ pub async fn direct_logit_attribution(
         return Err(InterpError::CappedLogits);
     }
     let readouts = engine.readouts(&[answer, wrong], controls).await?;
-    let toward = Toward::new(&readouts[0], &readouts[1], engine.config().norm.kind == NormKind::Layer);
+    let toward = Toward::new(&readouts[0], &readouts[1], engine.config().norm.kind);
 
     let (layers, heads) = (engine.config().layers, engine.config().heads as usize);
     let by_head = !engine.config().post_norms;
@@ -140,42 +141,5 @@ impl Component {
             Component::Mlp { layer } => (1 + layer, 2, 0),
             Component::FinalNormBias => (u32::MAX, 0, 0),
         }
-    }
-}
-
-/// The direction of the residual stream, before the final norm divides it, that raises one logit above another.
-struct Toward {
-    direction: Vec<f64>,
-    constant: f64,
-}
-
-impl Toward {
-    fn new(answer: &Readout, wrong: &Readout, centred: bool) -> Toward {
-        let pairs = answer.direction.iter().zip(&wrong.direction);
-        let mut direction: Vec<f64> = pairs.map(|(&a, &b)| f64::from(a) - f64::from(b)).collect();
-        if centred {
-            // (x - mean(x)) . d = x . (d - mean(d)).
-            let mean = direction.iter().sum::<f64>() / direction.len() as f64;
-            direction.iter_mut().for_each(|d| *d -= mean);
-        }
-        Toward { direction, constant: f64::from(answer.constant) - f64::from(wrong.constant) }
-    }
-
-    fn product(&self, values: &[f32]) -> f64 {
-        self.direction.iter().zip(values).map(|(d, &x)| d * f64::from(x)).sum()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn centring_the_direction_centres_what_it_reads() {
-        let readout = |direction: &[f32], constant| Readout { direction: direction.to_vec(), constant };
-        let toward = Toward::new(&readout(&[1.0, 2.0, 6.0], 0.5), &readout(&[0.0, 0.0, 3.0], 0.25), true);
-        // d = (1, 2, 3), x = (3, 0, 6) of mean 3: (0, -3, 3) . d = 3.
-        assert!((toward.product(&[3.0, 0.0, 6.0]) - 3.0).abs() < 1e-12);
-        assert_eq!(toward.constant, 0.25);
     }
 }

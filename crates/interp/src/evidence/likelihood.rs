@@ -40,7 +40,7 @@ pub(super) fn opening(tokens: &[u32]) -> Result<usize, InterpError> {
 }
 
 /// `exp` of the mean negative log probability of the text's tokens after its opening.
-pub(super) async fn perplexity(
+pub(crate) async fn perplexity(
     engine: &mut Engine,
     tokens: &[u32],
     edits: &[Edit],

@@ -30,18 +30,22 @@ impl RankedToken {
 
 /// The `count` most probable tokens, descending; of equals, the lower id first.
 pub fn most_probable(distribution: &LogSoftmax, count: usize) -> Vec<TokenProbability> {
-    let logits = distribution.logits();
-    let before = |&a: &u32, &b: &u32| logits[b as usize].total_cmp(&logits[a as usize]).then(a.cmp(&b));
-    let mut tokens: Vec<u32> = (0..logits.len() as u32).collect();
-    let count = count.min(tokens.len());
+    let probability = |token: u32| TokenProbability { token, log_prob: distribution.at(token as usize) };
+    largest(distribution.logits(), count).into_iter().map(probability).collect()
+}
+
+/// The places of the `count` largest values, descending; of equals, the lower place first.
+pub(crate) fn largest(values: &[f32], count: usize) -> Vec<u32> {
+    let before = |&a: &u32, &b: &u32| values[b as usize].total_cmp(&values[a as usize]).then(a.cmp(&b));
+    let mut places: Vec<u32> = (0..values.len() as u32).collect();
+    let count = count.min(places.len());
     if count == 0 {
         return Vec::new();
     }
-    tokens.select_nth_unstable_by(count - 1, before);
-    tokens.truncate(count);
-    tokens.sort_unstable_by(before);
-    let probability = |token: u32| TokenProbability { token, log_prob: distribution.at(token as usize) };
-    tokens.into_iter().map(probability).collect()
+    places.select_nth_unstable_by(count - 1, before);
+    places.truncate(count);
+    places.sort_unstable_by(before);
+    places
 }
 
 #[cfg(test)]

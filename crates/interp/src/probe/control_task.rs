@@ -1,7 +1,7 @@
 //! The control task: random labels of words, which only a probe that remembers words can learn.
 
 use super::examples::Examples;
-use super::shuffle::shuffled;
+use crate::shuffle::shuffled;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,6 +1,6 @@
 //! Labels without a meaning: what a probe reaches where there is nothing to learn.
 
-use super::shuffle::shuffled;
+use crate::shuffle::shuffled;
 use std::collections::BTreeMap;
 
 /// The training labels in another order. Within each group, where groups have texts of both classes: what a group's texts

@@ -1,7 +1,7 @@
 //! Which texts a probe is fitted to, which it is chosen by, and which it is judged by.
 
-use super::shuffle::shuffled;
 use crate::InterpError;
+use crate::shuffle::shuffled;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
