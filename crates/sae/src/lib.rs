@@ -3,5 +3,14 @@
 //! Numbers only: no model, no page, no GPU.
 
 mod autoencoder;
+mod decode;
+mod encode;
+mod error;
+mod fold;
+mod normalise;
+mod products;
+mod pursuit;
 
-pub use autoencoder::{Activation, Normalisation, Sae};
+pub use autoencoder::{Activation, MOST_ITERATIONS, Normalisation, Sae, Transcoder};
+pub use encode::Features;
+pub use error::SaeError;
