@@ -1,4 +1,4 @@
-//! Bytes to tensors and back: GGUF, safetensors, control vectors. No GPU, no network, no notion of what a model is.
+//! Bytes to tensors and back: GGUF, safetensors, control vectors, sparse autoencoders. No GPU, no network, no notion of what a model is.
 //!
 //! Everything read here may come from a stranger: it is checked before anything is allocated for it, and refused with a
 //! sentence that says what is wrong.
@@ -8,6 +8,7 @@ pub mod control_vector;
 mod folder;
 pub mod gguf;
 mod quant;
+pub mod sae;
 pub mod safetensors;
 mod source;
 pub mod write;
@@ -19,6 +20,7 @@ pub use folder::DiskFolder;
 pub use folder::Folder;
 pub use gguf::{Gguf, GgufError, Metadata, TensorInfo, Value};
 pub use quant::Quant;
+pub use sae::{Precision, ReadOptions, SaeFile, SaeFileError, TrainedOn};
 pub use safetensors::{Dtype, Safetensors, SafetensorsError, StoredTensor};
 pub use source::ByteSource;
 #[cfg(not(target_arch = "wasm32"))]
