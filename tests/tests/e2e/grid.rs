@@ -39,7 +39,7 @@ async fn layers_and_strengths_are_compared_and_the_choice_is_taken() -> Result<(
     let profile = stage.profile()?;
     stage
         .play(&profile, async |page| {
-            page.open(&stage.address("/?backend=cpu")).await?;
+            page.open_to_steer(&stage.address("/?backend=cpu")).await?;
             page.until_ready().await?;
             page.until_vector_built().await?;
 

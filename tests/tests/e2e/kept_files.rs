@@ -17,7 +17,7 @@ async fn a_download_goes_on_after_being_cancelled_and_a_deleted_file_is_gone() -
     stage.hub.faults().always(&model.file, Fault::Throttle { bytes_per_second: 8_000_000 });
     stage
         .play(&profile, async |page| {
-            page.open(&stage.address("/?backend=cpu")).await?;
+            page.open_to_steer(&stage.address("/?backend=cpu")).await?;
             let well_begun = || stage.hub.log().bytes_sent(&model.file) > 24_000_000;
             page.until("some of the model is fetched", LOADED, |_| well_begun()).await?;
             let cancel = Locator::XPath("//*[@data-testid='progress']//button[text()='Cancel']");
@@ -53,7 +53,7 @@ async fn a_download_goes_on_after_being_cancelled_and_a_deleted_file_is_gone() -
     stage.hub.log().clear();
     stage
         .play(&profile, async |page| {
-            page.open(&stage.address("/?backend=cpu")).await?;
+            page.open_to_steer(&stage.address("/?backend=cpu")).await?;
             page.until_ready().await?;
             let fetched = stage.hub.log().bytes_sent(&model.file);
             ensure!(Some(fetched) == model.bytes, "a deleted file is fetched whole: {fetched} bytes");

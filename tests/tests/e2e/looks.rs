@@ -16,7 +16,7 @@ async fn loading_and_failing_have_looks_too() -> Result<()> {
     let profile = stage.profile()?;
     stage
         .play(&profile, async |page| {
-            page.open(&stage.address("/?backend=cpu")).await?;
+            page.open_to_steer(&stage.address("/?backend=cpu")).await?;
             let bytes = |seen: &Seen| seen.progress.as_ref().is_some_and(|text| text.contains("MB/s"));
             page.until("progress is shown in bytes", DRAWN, bytes).await?;
             photograph(&page, "steer-loading").await?;
@@ -30,7 +30,7 @@ async fn loading_and_failing_have_looks_too() -> Result<()> {
     let profile = stage.profile()?;
     stage
         .play(&profile, async |page| {
-            page.open(&stage.address("/?backend=cpu")).await?;
+            page.open_to_steer(&stage.address("/?backend=cpu")).await?;
             page.until("the failure is shown", DRAWN, |seen| seen.model_is("failed")).await?;
             photograph(&page, "steer-failed").await
         })

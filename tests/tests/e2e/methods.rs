@@ -12,7 +12,7 @@ async fn a_vector_is_built_by_another_method_and_the_link_says_so() -> Result<()
     let profile = stage.profile()?;
     stage
         .play(&profile, async |page| {
-            page.open(&stage.address("/?backend=cpu")).await?;
+            page.open_to_steer(&stage.address("/?backend=cpu")).await?;
             page.until_ready().await?;
             let first = page.until_vector_built().await?;
             let vector = |link: &Option<String>| -> Result<tiller_recipe::Vector> {

@@ -91,6 +91,12 @@ impl Page<'_> {
         Ok(())
     }
 
+    /// The same, and then the Steer view: a first visit begins with the gallery.
+    pub async fn open_to_steer(&self, address: &str) -> Result<()> {
+        self.open(address).await?;
+        self.click("nav-steer").await
+    }
+
     pub async fn seen(&self) -> Result<Seen> {
         self.read(include_str!("seen.js")).await
     }

@@ -33,7 +33,7 @@ async fn a_newcomer_steers_the_model_and_a_colleague_sees_the_same() -> Result<(
 
 async fn load_with_visible_progress(stage: &Stage, page: &Page<'_>) -> Result<()> {
     let begun = Instant::now();
-    page.open(&stage.address("/?backend=gpu")).await?;
+    page.open_to_steer(&stage.address("/?backend=gpu")).await?;
     let mut shown = BTreeSet::new();
     while begun.elapsed() < LOADED {
         let seen = page.seen().await?;
@@ -108,7 +108,7 @@ async fn the_slider_acts_while_writing(page: &Page<'_>) -> Result<()> {
 async fn a_later_visit_downloads_nothing(stage: &Stage, page: &Page<'_>) -> Result<()> {
     stage.hub.log().clear();
     let begun = Instant::now();
-    page.open(&stage.address("/?backend=gpu")).await?;
+    page.open_to_steer(&stage.address("/?backend=gpu")).await?;
     page.until_ready().await?;
     stage.took("loaded on the GPU from the browser's cache", begun);
     let asked: Vec<_> = stage.hub.log().entries().into_iter().filter(|entry| entry.path.contains(".gguf")).collect();

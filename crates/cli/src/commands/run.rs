@@ -108,7 +108,7 @@ async fn intervene(loaded: &mut Loaded, recipe: &Recipe, json: bool) -> anyhow::
 
 async fn fit_probes(loaded: &mut Loaded, recipe: &Recipe, json: bool) -> anyhow::Result<()> {
     let what = recipe.probe.clone().unwrap_or_default();
-    let Some(method) = ProbeMethod::named(&what.method) else {
+    let Ok(method) = what.method.parse::<ProbeMethod>() else {
         bail!("the experiment's probe is fitted by {}, which is not known here: get a newer version", what.method)
     };
     let rows = what.data.rows();

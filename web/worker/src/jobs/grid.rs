@@ -6,7 +6,6 @@ use crate::desk::Bench;
 use crate::failure::Stop;
 use crate::host;
 use crate::live::Live;
-use tiller_experiment::PromptError;
 use tiller_interp::evidence::{self, CONTROL_SEEDS};
 use tiller_interp::steer::{self, GridPlan, grid};
 use tiller_protocol::{Estimate, Event, GridCell, GridChoice, GridReading, GridReport};

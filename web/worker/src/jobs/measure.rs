@@ -4,7 +4,6 @@ use super::{reading, session};
 use crate::desk::Bench;
 use crate::failure::Stop;
 use crate::live::Live;
-use tiller_experiment::PromptError;
 use tiller_interp::evidence::{self, CONTROL_SEEDS, Measurement};
 use tiller_protocol::{Controlled, Event, Evidence, RunSpec};
 

@@ -8,7 +8,7 @@ use std::time::Instant;
 use tiller_engine::LaneEnd;
 use tiller_experiment::finding;
 use tiller_interp::evidence::{self, CONTROL_SEEDS, Evidence, Measurement};
-use tiller_interp::steer::{GRID_FEWEST_PAIRS, GridPlan, Method, grid};
+use tiller_interp::steer::{GRID_FEWEST_PAIRS, GridPlan, VectorMethod, grid};
 use tiller_recipe::{Finding, Recipe};
 
 #[derive(Serialize)]
@@ -79,7 +79,7 @@ async fn on_held_out_pairs(loaded: &mut Loaded, recipe: &Recipe) -> anyhow::Resu
     let steers = |edit: &&tiller_recipe::Edit| edit.is_plain_addition() && edit.strength > 0.0;
     let Some(edit) = recipe.edits.iter().find(steers) else { return Ok(None) };
     let Some(vector) = edit.source.vector().and_then(|index| recipe.vectors.get(index)) else { return Ok(None) };
-    let Some(method) = Method::named(&vector.method) else { return Ok(None) };
+    let Ok(method) = vector.method.parse::<VectorMethod>() else { return Ok(None) };
     if recipe.pairs.len() < GRID_FEWEST_PAIRS {
         return Ok(None);
     }
