@@ -62,6 +62,20 @@ pub enum InterpError {
     NoNeuron { layer: u32, neuron: u32, last: u32 },
     #[error("no neurons are named: name at least one, and no more than half of the block's {of}")]
     NoNeurons { of: u32 },
+    #[error(
+        "the SAE {does} {found} numbers, but this model's activation at {site} has {expected}: use an SAE made with this \
+         model"
+    )]
+    SaeWidth { does: &'static str, found: usize, site: tiller_engine::Site, expected: usize },
+    #[error("there is no feature {feature}: the SAE has features 0 to {last}")]
+    NoFeature { feature: usize, last: usize },
+    #[error(
+        "the SAE writes {site}, which is no part of the residual stream, so that its features have no logits of their own: \
+         use one at a residual stream, an attention's or an MLP's output"
+    )]
+    NoDirectLogits { site: tiller_engine::Site },
+    #[error("the texts have {tokens} tokens after their first, and {needed} are needed: give more text")]
+    TooLittleText { tokens: usize, needed: usize },
     #[error("there are no neutral texts: give at least one of two tokens or more")]
     NoNeutralTexts,
 }

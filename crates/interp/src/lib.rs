@@ -16,6 +16,7 @@ pub mod neurons;
 pub mod patch;
 pub mod probe;
 mod shuffle;
+pub mod sae;
 pub mod steer;
 mod toward;
 mod typical_norm;

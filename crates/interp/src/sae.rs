@@ -1,0 +1,15 @@
+//! Sparse autoencoders on a model: what their features are of a text, what a feature does, and how far the SAE can be
+//! trusted.
+//!
+//! The first token of a text counts nowhere but where tokens are listed one by one: many models rest their attention on
+//! it, its activation is many times as long as any other, and SAEs are trained without it.
+
+mod contrast;
+mod feature_logits;
+mod placed;
+mod text_features;
+
+pub use contrast::{ContrastedFeature, SaeContrast, sae_contrast};
+pub use feature_logits::{FeatureLogits, NearFeature, TokenLogit, feature_logits, nearest_features};
+pub use placed::PlacedSae;
+pub use text_features::{FeatureInText, FeatureReading, FeatureValue, TextFeatures, TokenFeatures, text_features};
