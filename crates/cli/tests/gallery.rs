@@ -73,6 +73,7 @@ fn table(found: &BTreeMap<String, Finding>) -> String {
             View::Lens => "Lens",
             View::Probes => "Probes",
             View::Patch => "Patch",
+            View::Features => "Features",
             View::Models => "Models",
         };
         table += &format!("| `{}`: {} | {view} | {holds} | {sentence} |\n", exhibit.name, exhibit.title);

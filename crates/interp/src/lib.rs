@@ -15,10 +15,11 @@ mod log_softmax;
 pub mod neurons;
 pub mod patch;
 pub mod probe;
-mod shuffle;
 pub mod sae;
+mod shuffle;
 pub mod steer;
 mod toward;
 mod typical_norm;
 
 pub use error::InterpError;
+pub use typical_norm::typical_norms;

@@ -6,7 +6,7 @@ use tiller_engine::{Controls, Engine, EngineError, Harvest, Site, TapRows};
 /// Mean L2 norm of the residual stream after each of the blocks, over the text's tokens but the first, whose stream is
 /// out of scale in many models. `progress` is told the tokens done and in all. Errors when a block is missing, the text has
 /// fewer than two tokens or is too long, a norm is not finite, or the work was cancelled.
-pub(crate) async fn typical_norms(
+pub async fn typical_norms(
     engine: &mut Engine,
     layers: &[u32],
     text: &[u32],

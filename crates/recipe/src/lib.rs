@@ -8,6 +8,7 @@
 mod dataset;
 mod direction;
 mod edit;
+mod features;
 mod gallery;
 mod grid;
 mod link;
@@ -18,6 +19,7 @@ mod schema;
 pub use dataset::{DATASETS, DatasetError, LabelledText, ShippedDataset, classes, labelled_texts, labelled_texts_by};
 pub use direction::Direction;
 pub use edit::{Condition, Edit, Operation, Part, Source, Test};
+pub use features::{Features, PINNED_LIMIT};
 pub use gallery::{Exhibit, Finding, GALLERY, findings};
 pub use grid::{GRID_MOST_COST, GRID_STRENGTHS, grid_layers};
 pub use link::{LINK_LIMIT, from_fragment, to_fragment};

@@ -1,12 +1,12 @@
 //! The schema of a recipe, and what a valid one is.
 
-use crate::{Direction, Edit, Patching, Probe};
+use crate::{Direction, Edit, Features, Patching, Probe};
 use serde::{Deserialize, Serialize};
 use tiller_sites::{ModelRef, Sampling};
 
 /// The version that this program writes, and the newest that it reads.
-/// 2 added operations, parts and conditions to edits, the repetition penalty, and the lens. 3 added probes, patching and
-/// the shelf.
+/// 2 added operations, parts and conditions to edits, the repetition penalty, and the lens. 3 added probes, patching,
+/// the shelf and features.
 pub const VERSION: u32 = 3;
 
 /// An experiment, whole.
@@ -38,6 +38,8 @@ pub struct Recipe {
     pub patch: Patching,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probe: Option<Probe>,
+    #[serde(default, skip_serializing_if = "is_default_features")]
+    pub features: Features,
     /// The backend the tokens were written on ("gpu" or "cpu"); another may round differently.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backend: Option<String>,
@@ -51,6 +53,10 @@ fn is_default_patching(patch: &Patching) -> bool {
     *patch == Patching::default()
 }
 
+fn is_default_features(features: &Features) -> bool {
+    *features == Features::default()
+}
+
 /// The view that a link opens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -61,6 +67,7 @@ pub enum View {
     Lens,
     Probes,
     Patch,
+    Features,
     Models,
 }
 
@@ -227,6 +234,7 @@ impl Recipe {
         }
         self.patch.check()?;
         self.probe.as_ref().map_or(Ok(()), Probe::check)?;
+        self.features.check()?;
         at_most("name of the backend", self.backend.iter().map(String::len).sum(), limits::NAME_CHARS)
     }
 }

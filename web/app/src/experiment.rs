@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 use tiller_protocol::{Directions, Lane, LayerDirection, RunSpec};
-use tiller_recipe::{Edit, Lens, Pair, Patching, Probe, Prompt, Recipe, Shelved, Source, Turn, VERSION, Vector, View};
+use tiller_recipe::{
+    Edit, Features, Lens, Pair, Patching, Probe, Prompt, Recipe, Shelved, Source, Turn, VERSION, Vector, View,
+};
 use tiller_sites::{ModelRef, Positions, Sampling, Site, VectorMethod, catalogue};
 
 /// Everything that the user sets. What the model answers is not part of it.
@@ -30,6 +32,7 @@ pub struct Experiment {
     pub shelf: Arc<Vec<Shelved>>,
     pub patch: Patching,
     pub probe: Probe,
+    pub features: Features,
 }
 
 /// The prompt, in the parts that are edited apart.
@@ -120,6 +123,7 @@ impl Experiment {
             shelf: Arc::default(),
             patch: Patching::default(),
             probe: Probe::default(),
+            features: Features::default(),
         }
     }
 
@@ -193,6 +197,7 @@ impl Experiment {
             shelf: if view == View::Vectors { self.shelf.to_vec() } else { Vec::new() },
             patch: self.patch.clone(),
             probe: (view == View::Probes || self.probe != Probe::default()).then(|| self.probe.clone()),
+            features: self.features.clone(),
             backend,
         }
     }
@@ -237,6 +242,7 @@ impl Experiment {
             shelf: Arc::new(recipe.shelf),
             patch: recipe.patch,
             probe: recipe.probe.unwrap_or_default(),
+            features: recipe.features,
         }
     }
 
@@ -325,7 +331,8 @@ mod tests {
         let lens = Lens { follow: vec![" Paris".into()], edited: true };
         let patch = Patching { clean: "The capital of France is".into(), controls: 3, ..Patching::default() };
         let probe = Probe { method: "lda".into(), layer: Some(7), ..Probe::default() };
-        Experiment { vector: Some(vector), strength: -1.25, control: Some(9), lens, patch, probe, ..start }
+        let features = Features { feature: Some(5), pinned: vec![2, 5], ..Features::default() };
+        Experiment { vector: Some(vector), strength: -1.25, control: Some(9), lens, patch, probe, features, ..start }
     }
 
     #[test]
@@ -344,6 +351,7 @@ mod tests {
         assert_eq!((opened.read(), &opened.lens), (sent.read(), &sent.lens));
         assert_eq!(opened.patch, sent.patch);
         assert_eq!(opened.probe, sent.probe);
+        assert_eq!(opened.features, sent.features);
         assert!(!opened.vector_is_stale());
     }
 

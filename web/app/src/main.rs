@@ -6,6 +6,7 @@
 mod comparison;
 mod csv;
 mod experiment;
+mod features;
 mod figures;
 mod grid;
 mod history;

@@ -4,8 +4,8 @@ use crate::experiment::model_name;
 use crate::notices::{Consent, Notices};
 use crate::settings::{self, Theme};
 use crate::views::{
-    embed::Frame, gallery::Exhibited, gallery::Gallery, lens::Lens, models::Models, patch::Patch, probes::Probes,
-    progress, steer::Steer, vectors::Vectors,
+    embed::Frame, features::Features, gallery::Exhibited, gallery::Gallery, lens::Lens, models::Models, patch::Patch,
+    probes::Probes, progress, steer::Steer, vectors::Vectors,
 };
 use crate::workbench::{ModelState, Workbench};
 use crate::{address, figures};
@@ -57,6 +57,7 @@ pub fn Shell() -> impl IntoView {
                 View::Vectors => view! { <Vectors/> }.into_any(),
                 View::Lens => view! { <Lens/> }.into_any(),
                 View::Patch => view! { <Patch/> }.into_any(),
+                View::Features => view! { <Features/> }.into_any(),
                 View::Probes => view! { <Probes/> }.into_any(),
                 View::Models => view! { <Models/> }.into_any(),
             }}
@@ -97,6 +98,7 @@ fn on_key(bench: Workbench, key: &web_sys::KeyboardEvent) {
                 View::Lens => bench.read_lens(),
                 View::Probes => bench.fit_probes(),
                 View::Patch => bench.run_patching(),
+                View::Features => bench.read_features(),
                 View::Steer | View::Vectors | View::Models => {
                     bench.show(View::Steer);
                     bench.write();
@@ -108,6 +110,7 @@ fn on_key(bench: Workbench, key: &web_sys::KeyboardEvent) {
             bench.stop_lens();
             bench.stop_patching();
             bench.stop_probes();
+            bench.stop_features();
         }
         "z" if command && !types_text => {
             key.prevent_default();
@@ -163,6 +166,7 @@ fn Header(manual_link: RwSignal<bool>, framed: RwSignal<bool>) -> impl IntoView 
                 {tab(View::Lens, "Lens", "nav-lens")}
                 {tab(View::Probes, "Probes", "nav-probes")}
                 {tab(View::Patch, "Patch", "nav-patch")}
+                {tab(View::Features, "Features", "nav-features")}
                 {tab(View::Models, "Models", "nav-models")}
             </nav>
             <ModelStatus/>

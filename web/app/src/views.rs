@@ -2,6 +2,7 @@
 
 pub mod cells;
 pub mod embed;
+pub mod features;
 pub mod gallery;
 pub mod lens;
 pub mod models;

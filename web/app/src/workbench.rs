@@ -1,6 +1,7 @@
 //! The page's state: the experiment, what the worker says, and what the user can do.
 
 mod answers;
+mod features;
 mod grid;
 mod lens;
 mod models;
@@ -23,6 +24,7 @@ use tiller_protocol::{
 use tiller_recipe::{Exhibit, GALLERY, Pair, Recipe, RecipeError, View};
 use tiller_sites::{ModelRef, VectorMethod};
 
+pub use features::{FeatureWork, SaeState};
 pub use grid::{GRID_FEWEST_PAIRS, GridSearch};
 pub use lens::LensReading;
 pub use models::Lookup;
@@ -55,6 +57,7 @@ pub struct Workbench {
     pub lens: RwSignal<LensReading>,
     pub patch: RwSignal<PatchReading>,
     pub probes: RwSignal<ProbeWork>,
+    pub features: RwSignal<FeatureWork>,
     pub cache: RwSignal<Option<CacheReport>>,
     /// Whether the browser leaves the page's files alone when its disk fills up; `None` where it does not say.
     pub files_kept: RwSignal<Option<bool>>,
@@ -76,6 +79,7 @@ pub struct Workbench {
     /// Counts the pauses after a change; the last one acts.
     pauses: StoredValue<u32>,
     lens_pauses: StoredValue<u32>,
+    feature_pauses: StoredValue<u32>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -152,6 +156,7 @@ impl Workbench {
             lens: RwSignal::new(LensReading::default()),
             patch: RwSignal::new(PatchReading::asked(linked && view == View::Patch)),
             probes: RwSignal::new(ProbeWork { asked: linked && view == View::Probes, ..ProbeWork::default() }),
+            features: RwSignal::new(FeatureWork::default()),
             cache: RwSignal::new(None),
             files_kept: RwSignal::new(None),
             lookup: RwSignal::new(Lookup::None),
@@ -166,6 +171,7 @@ impl Workbench {
             next_notice: StoredValue::new(1),
             pauses: StoredValue::new(0),
             lens_pauses: StoredValue::new(0),
+            feature_pauses: StoredValue::new(0),
         };
         if let Some(error) = error {
             bench.refuse_link(&error);

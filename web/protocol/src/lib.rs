@@ -8,6 +8,7 @@ use tiller_recipe::{Direction, Edit, Pair, Patching, Prompt, Vector};
 pub use tiller_sites::{AccessToken, ModelRef, Positions, Sampling, Site};
 
 mod failure;
+mod features;
 mod grid;
 mod lens;
 mod patching;
@@ -15,6 +16,10 @@ mod probes;
 mod repository;
 
 pub use failure::{Failure, Remedy};
+pub use features::{
+    FeatureCard, FeatureInText, FeatureLabel, FeatureSeen, FeatureText, Passage, SaeFileBytes, SaeInfo, SaeSource,
+    TokenFeatures,
+};
 pub use grid::{Estimate, GridCell, GridChoice, GridReading, GridReport};
 pub use lens::{Followed, LensCell, LensLayer, LensText, Ranked};
 pub use patching::{
@@ -88,6 +93,12 @@ pub enum Request {
     ProbeText { job: JobId, block: u32, probe: ReadProbe, prompt: Prompt },
     /// Erases the labels at a block, and measures again; progress, then [`Event::ProbeErased`].
     EraseProbe { job: JobId, spec: ProbeSpec, block: u32 },
+    /// Fetch or read a sparse autoencoder, in place of the one there is; answered by [`Event::SaeLoaded`].
+    LoadSae { job: JobId, source: SaeSource },
+    /// What the SAE finds in the run's prompt; progress, then [`Event::FeaturesRead`].
+    ReadFeatures { job: JobId, run: RunSpec },
+    /// One feature by itself; answered by [`Event::Feature`].
+    LookAtFeature { job: JobId, feature: u32 },
     /// Stops any job; it ends with [`Event::Cancelled`] (or `Written` for a run, with what was written so far).
     Cancel { job: JobId },
     /// Ask for [`Event::Cache`].
@@ -227,6 +238,18 @@ pub enum Event {
     ProbeErased {
         job: JobId,
         erasure: ProbeErasure,
+    },
+    SaeLoaded {
+        job: JobId,
+        sae: SaeInfo,
+    },
+    FeaturesRead {
+        job: JobId,
+        text: FeatureText,
+    },
+    Feature {
+        job: JobId,
+        card: FeatureCard,
     },
     Cache(CacheReport),
     /// A file for the user to save.

@@ -3,7 +3,7 @@
 use crate::backend::{self, Backend};
 use crate::cache::Cache;
 use crate::host;
-use crate::jobs;
+use crate::jobs::{self, LoadedSae};
 use crate::live::Live;
 use crate::lookup::Lookups;
 use crate::restores::Restores;
@@ -67,7 +67,8 @@ fn kind(request: &Request) -> Kind {
         | Request::SearchGrid { .. }
         | Request::Patch { .. }
         | Request::FitProbes { .. }
-        | Request::EraseProbe { .. } => Kind::Reading,
+        | Request::EraseProbe { .. }
+        | Request::ReadFeatures { .. } => Kind::Reading,
         Request::Load { .. } | Request::Start { .. } => Kind::Loading,
         _ => Kind::Other,
     }
@@ -89,6 +90,9 @@ fn job_of(request: &Request) -> Option<JobId> {
         | Request::FitProbes { job, .. }
         | Request::ProbeText { job, .. }
         | Request::EraseProbe { job, .. }
+        | Request::LoadSae { job, .. }
+        | Request::ReadFeatures { job, .. }
+        | Request::LookAtFeature { job, .. }
         | Request::ExportVector { job, .. }
         | Request::ImportVector { job, .. } => Some(job),
         Request::Start { .. } | Request::SetToken { .. } | Request::ListCache | Request::Delete { .. } => None,
@@ -164,6 +168,8 @@ pub struct Bench {
     pub session: Option<Session>,
     /// What the session was loaded from.
     pub loaded: Option<ModelRef>,
+    /// The sparse autoencoder of the features that are looked at.
+    pub sae: Option<LoadedSae>,
     pub restores: Restores,
     /// The devices that were found to compute what the CPU computes.
     pub checked: BTreeSet<String>,
@@ -193,6 +199,7 @@ async fn work(mut queue: UnboundedReceiver<Request>, incoming: Rc<Incoming>) {
                     backend,
                     session: None,
                     loaded: None,
+                    sae: None,
                     restores: Restores::default(),
                     checked: checked.into_iter().collect(),
                     tuned: tuned.into_iter().map(|tuning| (tuning.device, tuning.tiers)).collect(),

@@ -6,7 +6,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use tiller_protocol::{Event, Request};
 use wasm_bindgen::prelude::*;
-use web_sys::{DedicatedWorkerGlobalScope, MessageChannel, MessageEvent, MessagePort};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{DedicatedWorkerGlobalScope, MessageChannel, MessageEvent, MessagePort, Response};
 
 fn scope() -> DedicatedWorkerGlobalScope {
     js_sys::global().unchecked_into()
@@ -40,6 +41,18 @@ pub fn listen(mut on_request: impl FnMut(Request) + 'static) {
     on_rejection.forget();
     // The page must not speak before somebody listens: a message sent to a worker that still compiles would be lost.
     scope().post_message(&"listening".into()).expect("a plain message can be posted");
+}
+
+/// The bytes of a file that comes with the page, by its path from there. An error says what happened.
+pub async fn fetch(path: &str) -> Result<Vec<u8>, String> {
+    let failed = |_: JsValue| format!("{path} did not arrive");
+    let answer = JsFuture::from(scope().fetch_with_str(path)).await.map_err(failed)?;
+    let answer: Response = answer.unchecked_into();
+    if !answer.ok() {
+        return Err(format!("{path} was refused with status {}", answer.status()));
+    }
+    let body = JsFuture::from(answer.array_buffer().map_err(failed)?).await.map_err(failed)?;
+    Ok(js_sys::Uint8Array::new(&body).to_vec())
 }
 
 /// Seconds since the worker began.

@@ -1,5 +1,6 @@
 //! The jobs, one file each. Every job ends with exactly one event that says how.
 
+mod features;
 mod files;
 mod grid;
 mod lens;
@@ -9,6 +10,8 @@ mod patching;
 mod probes;
 mod vector;
 mod write;
+
+pub use features::LoadedSae;
 
 use crate::desk::Bench;
 use crate::failure::Stop;
@@ -53,6 +56,9 @@ async fn perform(request: Request, bench: &mut Bench, live: &Live) -> Result<Eve
         Request::FitProbes { spec, .. } => probes::fit(bench, live, &spec).await,
         Request::ProbeText { block, probe, prompt, .. } => probes::read(bench, live, block, &probe, &prompt).await,
         Request::EraseProbe { spec, block, .. } => probes::erase(bench, live, &spec, block).await,
+        Request::LoadSae { source, .. } => features::load(bench, live, source).await,
+        Request::ReadFeatures { run, .. } => features::read(bench, live, &run).await,
+        Request::LookAtFeature { feature, .. } => features::look_at(bench, live, feature).await,
         Request::ExportVector { name, layers, .. } => files::export(bench, live, &name, &layers),
         Request::ImportVector { bytes, .. } => files::import(bench, live, bytes).await,
         Request::ListCache => bench.cache.report().await.map(Event::Cache),
@@ -79,6 +85,9 @@ fn needs_session(request: &Request) -> bool {
             | Request::FitProbes { .. }
             | Request::ProbeText { .. }
             | Request::EraseProbe { .. }
+            | Request::LoadSae { .. }
+            | Request::ReadFeatures { .. }
+            | Request::LookAtFeature { .. }
     )
 }
 

@@ -55,6 +55,9 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
         View::Lens => read_lens(&mut loaded, &recipe, flags.json).await,
         View::Patch => intervene(&mut loaded, &recipe, flags.json).await,
         View::Probes => fit_probes(&mut loaded, &recipe, flags.json).await,
+        View::Features => bail!(
+            "this experiment looks at features of a sparse autoencoder: give its files and a text to tiller sae features"
+        ),
     }
 }
 

@@ -53,6 +53,7 @@ fn view_name(view: View) -> &'static str {
         View::Lens => "Lens",
         View::Probes => "Probes",
         View::Patch => "Patch",
+        View::Features => "Features",
         View::Models => "Models",
     }
 }

@@ -66,6 +66,9 @@ impl Workbench {
             Event::ProbesFitted { job, summary } => self.on_probes_fitted(job, summary),
             Event::TextProbed { job, text } => self.on_text_probed(job, text),
             Event::ProbeErased { job, erasure } => self.on_probe_erased(job, erasure),
+            Event::SaeLoaded { job, sae } => self.on_sae_loaded(job, sae),
+            Event::FeaturesRead { job, text } => self.on_features_read(job, text),
+            Event::Feature { job, card } => self.on_feature(job, card),
             Event::Cache(report) => self.cache.set(Some(report)),
             Event::File { name, bytes, .. } => {
                 self.save(&name, &bytes);
@@ -110,6 +113,7 @@ impl Workbench {
         self.on_grid_progress(job, &progress);
         self.on_patch_progress(job, &progress);
         self.on_probes_progress(job, &progress);
+        self.on_features_progress(job, &progress);
         if self.measures(job) {
             self.evidence.set(EvidenceState::Measuring { job, progress: Some(progress) });
         }
@@ -195,6 +199,7 @@ impl Workbench {
         self.on_grid_end(job);
         self.on_patch_end(job);
         self.on_probes_end(job);
+        self.on_features_end(job);
         if matches!(self.model.get_untracked(), ModelState::Loading { job: current, .. } if current == job) {
             self.model.set(match failure {
                 Some(failure) => ModelState::Failed(failure.clone()),

@@ -90,6 +90,10 @@ async fn load(bench: &mut Bench, live: &Live, model: ModelRef, download: bool) -
         let gpu = bench.backend.device().await.map_err(EngineError::from)?;
         bench.session = Some(Session::load(&obtained.file, gpu, DEFAULT_CONTEXT, live, on_load).await?);
     }
+    if bench.loaded.as_ref() != Some(&model) {
+        // Its numbers mean nothing in another model.
+        bench.sae = None;
+    }
     bench.loaded = Some(model.clone());
 
     report(live, Stage::Compiling, 0, None, None);

@@ -1,0 +1,114 @@
+//! The features of a sparse autoencoder.
+
+use crate::LayerDirection;
+use serde::{Deserialize, Serialize};
+
+/// Where an SAE comes from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum SaeSource {
+    /// It comes with the page, under this name.
+    Shipped(String),
+    /// The user's own files.
+    Files { name: String, files: Vec<SaeFileBytes> },
+}
+
+/// One file of an SAE.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SaeFileBytes {
+    pub name: String,
+    // As one block of memory: number by number, megabytes would take seconds.
+    #[serde(with = "serde_bytes")]
+    pub bytes: Vec<u8>,
+}
+
+/// An SAE that is loaded and fits the model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SaeInfo {
+    pub name: String,
+    /// How many features it has.
+    pub features: u32,
+    /// What it reads, under TransformerLens's name.
+    pub site: String,
+    /// How activations become features ("topk").
+    pub architecture: String,
+    /// What its files leave unsaid, or say otherwise than the model is.
+    pub notes: Vec<String>,
+    /// Of the features that have one.
+    pub labels: Vec<(u32, FeatureLabel)>,
+}
+
+/// What a feature seems to stand for, and how well that holds on text that the label was not made from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FeatureLabel {
+    pub text: String,
+    /// Of the tokens on which the feature is active, the share that the label names.
+    pub precision: f32,
+    /// Of the tokens that the label names, the share on which the feature is active.
+    pub recall: f32,
+}
+
+/// What an SAE finds in a text.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FeatureText {
+    pub tokens: Vec<TokenFeatures>,
+    /// The strongest anywhere after the first token, descending.
+    pub features: Vec<FeatureInText>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TokenFeatures {
+    pub text: String,
+    /// Features that are not 0.
+    pub active: u32,
+    /// The strongest, descending.
+    pub top: Vec<(u32, f32)>,
+    /// Length of what the SAE leaves out, over the length of the activation.
+    pub error: f32,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FeatureInText {
+    pub feature: u32,
+    /// Its largest value after the first token, and the position of that.
+    pub max: f32,
+    pub at: u32,
+    /// By position.
+    pub values: Vec<f32>,
+}
+
+/// A feature by itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FeatureCard {
+    pub feature: u32,
+    /// The tokens whose logits it raises most, descending, for each unit of it, before the final norm's scale.
+    pub positive: Vec<(String, f32)>,
+    /// Those that it lowers most, ascending.
+    pub negative: Vec<(String, f32)>,
+    /// The largest and the smallest logit of random directions of equal length.
+    pub random: (f32, f32),
+    /// The features whose directions are most alike, by cosine.
+    pub near: Vec<(u32, f32)>,
+    /// What is known of it from a corpus; `None` where the SAE came without.
+    pub seen: Option<FeatureSeen>,
+    /// Where it can steer: the residual stream after a block.
+    pub direction: Option<LayerDirection>,
+}
+
+/// A feature on a corpus.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FeatureSeen {
+    /// The share of tokens on which it is active.
+    pub density: f32,
+    /// Its largest value.
+    pub largest: f32,
+    /// Where it is most active.
+    pub passages: Vec<Passage>,
+}
+
+/// Some tokens of a corpus.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Passage {
+    pub tokens: Vec<String>,
+    /// The feature's value at each.
+    pub values: Vec<f32>,
+}
