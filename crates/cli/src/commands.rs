@@ -12,4 +12,5 @@ pub mod neurons;
 pub mod patch;
 pub mod probe;
 pub mod run;
+pub mod sae;
 pub mod vector;

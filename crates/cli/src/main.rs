@@ -3,6 +3,7 @@
 //! A command is one file in `commands`; the flags that several share, and what they stand for, lie in files of their
 //! own. Results go to stdout, everything else to stderr. An error is one sentence that says what to do.
 
+mod activations_file;
 mod commands;
 mod device;
 mod loaded;
@@ -15,12 +16,15 @@ mod prompt_flags;
 mod recipe_file;
 mod sampling_flags;
 mod steering_flags;
+mod texts_file;
 mod transfer_meter;
 mod tuning;
 
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Parser, Subcommand};
-use commands::{ablate, attribute, bench, capture, generate, grid, heads, lens, neurons, patch, probe, run, vector};
+use commands::{
+    ablate, attribute, bench, capture, generate, grid, heads, lens, neurons, patch, probe, run, sae, vector,
+};
 use std::error::Error;
 use std::process::ExitCode;
 
@@ -56,6 +60,9 @@ enum Command {
     Grid(grid::Flags),
     /// Fit probes to labelled texts at every layer, with their controls.
     Probe(probe::Flags),
+    /// Sparse autoencoders: read activations, train, judge.
+    #[command(subcommand)]
+    Sae(sae::Sae),
     /// Run a shared experiment, plain and steered side by side.
     Run(run::Flags),
     /// Measure loading, reading and writing.
@@ -79,6 +86,7 @@ fn main() -> ExitCode {
         Command::Vector(flags) => pollster::block_on(vector::run(flags)),
         Command::Grid(flags) => pollster::block_on(grid::run(flags)),
         Command::Probe(flags) => pollster::block_on(probe::run(flags)),
+        Command::Sae(sae) => pollster::block_on(sae::run(sae)),
         Command::Run(flags) => pollster::block_on(run::run(flags)),
         Command::Bench(flags) => pollster::block_on(bench::run(flags)),
     };

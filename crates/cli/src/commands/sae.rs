@@ -1,0 +1,17 @@
+//! `tiller sae`: sparse autoencoders.
+
+pub mod harvest;
+
+use clap::Subcommand;
+
+#[derive(Subcommand)]
+pub enum Sae {
+    /// Read the activations of many texts at one layer into a file, to train on.
+    Harvest(harvest::Flags),
+}
+
+pub async fn run(sae: Sae) -> anyhow::Result<()> {
+    match sae {
+        Sae::Harvest(flags) => harvest::run(flags).await,
+    }
+}
