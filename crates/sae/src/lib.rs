@@ -10,6 +10,7 @@ mod fold;
 mod normalise;
 mod products;
 mod pursuit;
+pub mod train;
 
 pub use autoencoder::{Activation, MOST_ITERATIONS, Normalisation, Sae, Transcoder};
 pub use encode::Features;

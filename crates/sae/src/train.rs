@@ -1,0 +1,25 @@
+//! Training sparse autoencoders on activations that are given.
+//!
+//! Of each batch: the pre-activations of all features (`tiles.rs`, nearly all of the work); which features are active
+//! (`select.rs`); what each active feature contributes to the gradient (`backward.rs`, sparse); and every feature's step
+//! (`feature.rs`), so that gradients of all weights are never in memory together.
+
+mod backward;
+mod feature;
+mod options;
+mod parallel;
+mod random;
+mod rows;
+mod select;
+mod start;
+mod tiles;
+mod trainer;
+
+#[cfg(test)]
+mod gradient_tests;
+#[cfg(test)]
+mod recovery_tests;
+
+pub use options::{Auxiliary, Method, TrainError, TrainOptions};
+pub use rows::{ActivationRows, RowsInMemory};
+pub use trainer::{Progress, Trainer, train};

@@ -1,0 +1,321 @@
+//! Training: one batch after another.
+
+use super::backward::{Backward, Entry, Loss, by_feature};
+use super::feature::{Batch, Feature, Learnt, Rate, add};
+use super::random::Random;
+use super::select::{Candidate, across, candidates, largest};
+use super::start::{Layout, features, layout, normalise};
+use super::{ActivationRows, Method, TrainError, TrainOptions, parallel, tiles};
+use crate::{Activation, Normalisation, Sae};
+use std::ops::ControlFlow;
+
+/// Activations from which scale, middle and the first directions are taken.
+const SAMPLE: usize = 8192;
+/// Activations whose pre-activations are in a core's memory together.
+const ROWS_AT_ONCE: usize = 48;
+/// Of JumpReLU. Pre-activations are of the order of 1 when training begins.
+const FIRST_THRESHOLD: f32 = 0.1;
+/// How fast BatchTopK's threshold follows that of the batches, as SAELens has it.
+const THRESHOLD_RATE: f32 = 0.01;
+
+/// An autoencoder in training.
+pub struct Trainer {
+    pub(super) options: TrainOptions,
+    pub(super) width: usize,
+    pub(super) layout: Layout,
+    pub(super) features: Vec<Feature>,
+    pub(super) bias: Learnt,
+    /// Steps done.
+    steps: usize,
+    /// The mean of the smallest value that a batch's features had, for BatchTopK.
+    lowest: Option<f32>,
+    random: Random,
+}
+
+/// How training goes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// Steps done, and in all.
+    pub step: usize,
+    pub steps: usize,
+    /// The fraction of the batch's variance that is not reconstructed.
+    pub unexplained: f64,
+    /// Active features of an activation, on average over the batch.
+    pub l0: f64,
+    /// Features that were not active for long.
+    pub dead: usize,
+}
+
+/// Trains on activations that are read in a new order each time all have been. `say` is told how it goes after every
+/// step, and may end it: what there is by then is returned. Errors where the options do not fit the activations, and
+/// where training diverges.
+pub fn train(
+    activations: &impl ActivationRows,
+    options: &TrainOptions,
+    mut say: impl FnMut(&Progress) -> ControlFlow<()>,
+) -> Result<Sae, TrainError> {
+    let (rows, width) = (activations.rows(), activations.width());
+    options.check(width)?;
+    if rows < options.batch {
+        return Err(TrainError::TooFew { found: rows, batch: options.batch });
+    }
+    let mut order: Vec<usize> = (0..rows).collect();
+    let mut random = Random::new(options.seed ^ 0x5eed);
+    random.shuffle(&mut order);
+    let read = |rows: &[usize]| {
+        let mut values = vec![0.0; rows.len() * width];
+        rows.iter().zip(values.chunks_exact_mut(width)).for_each(|(&row, out)| activations.read(row, out));
+        values
+    };
+    let mut trainer = Trainer::new(width, options, &read(&order[..rows.min(SAMPLE)]))?;
+    let mut next = 0;
+    for _ in 0..options.steps {
+        if next + options.batch > rows {
+            random.shuffle(&mut order);
+            next = 0;
+        }
+        let progress = trainer.step(&read(&order[next..next + options.batch]))?;
+        next += options.batch;
+        if say(&progress).is_break() {
+            break;
+        }
+    }
+    Ok(trainer.finish())
+}
+
+/// What a batch does to the gradients, before any weight has moved.
+pub(super) struct Gradients {
+    inputs: Vec<f32>,
+    errors: Vec<f32>,
+    auxiliary: Vec<f32>,
+    entries: Vec<Entry>,
+    starts: Vec<usize>,
+    pub bias: Vec<f32>,
+    squared_errors: Vec<f32>,
+    lowest: Option<f32>,
+}
+
+impl Gradients {
+    pub fn batch(&self) -> Batch<'_> {
+        Batch { inputs: &self.inputs, errors: &self.errors, auxiliary: &self.auxiliary }
+    }
+
+    pub fn of(&self, feature: usize) -> &[Entry] {
+        &self.entries[self.starts[feature]..self.starts[feature + 1]]
+    }
+}
+
+impl Trainer {
+    /// `sample`: some of the activations, `[n, width]`, for their scale and middle.
+    pub fn new(width: usize, options: &TrainOptions, sample: &[f32]) -> Result<Trainer, TrainError> {
+        options.check(width)?;
+        let layout = layout(sample, width)?;
+        let mut random = Random::new(options.seed);
+        Ok(Trainer {
+            options: *options,
+            width,
+            features: features(options.d_sae, width, FIRST_THRESHOLD, &mut random),
+            bias: Learnt::new(layout.median.clone()),
+            layout,
+            steps: 0,
+            lowest: None,
+            random,
+        })
+    }
+
+    /// One step on a batch, `[n, width]`: activations as the model has them.
+    pub fn step(&mut self, activations: &[f32]) -> Result<Progress, TrainError> {
+        assert!(!activations.is_empty() && activations.len().is_multiple_of(self.width), "whole activations");
+        let scaled: Vec<f32> = activations.iter().map(|x| x * self.layout.scale).collect();
+        let gradients = self.gradients(&scaled);
+        let rows = scaled.len() / self.width;
+        let squared_error: f64 = gradients.squared_errors.iter().map(|&e| f64::from(e)).sum();
+        if !squared_error.is_finite() {
+            return Err(TrainError::Diverged { step: self.steps + 1 });
+        }
+        let active = gradients.entries.iter().filter(|entry| entry.active).count();
+
+        self.steps += 1;
+        let rate = Rate::at(self.options.learning_rate * self.schedule(), self.steps);
+        self.bias.step(&gradients.bias, rate);
+        let batch = gradients.batch();
+        parallel::for_each(&mut self.features, |i, feature| {
+            let entries = gradients.of(i);
+            feature.step(feature.gradients(entries, &batch), rate);
+            let active = entries.iter().filter(|entry| entry.active).count() as u64;
+            feature.silent_for = if active > 0 { 0 } else { feature.silent_for + rows as u64 };
+        });
+        if let Some(lowest) = gradients.lowest {
+            self.lowest = Some(self.lowest.map_or(lowest, |mean| mean + THRESHOLD_RATE * (lowest - mean)));
+        }
+        let dead = self.dead();
+        self.resample(&dead, &gradients);
+        Ok(Progress {
+            step: self.steps,
+            steps: self.options.steps,
+            unexplained: squared_error / variance(&scaled, self.width).max(f64::MIN_POSITIVE),
+            l0: active as f64 / rows as f64,
+            dead: dead.len(),
+        })
+    }
+
+    /// What has been learnt, of activations as the model has them; directions have length 1.
+    pub fn finish(self) -> Sae {
+        let d_sae = self.features.len();
+        let rows = |of: fn(&Feature) -> &[f32]| self.features.iter().flat_map(of).copied().collect();
+        let activation = match self.options.method {
+            Method::TopK { k } => Activation::TopK { k },
+            Method::BatchTopK { .. } => Activation::JumpRelu { threshold: vec![self.lowest.unwrap_or(0.0); d_sae] },
+            Method::Standard { .. } => Activation::Relu,
+            Method::JumpRelu { .. } => {
+                Activation::JumpRelu { threshold: self.features.iter().map(Feature::threshold).collect() }
+            }
+        };
+        let mut sae = Sae {
+            d_in: self.width,
+            d_sae,
+            w_enc: rows(|feature| &feature.encoder.values),
+            b_enc: self.features.iter().map(Feature::bias).collect(),
+            w_dec: rows(|feature| &feature.decoder.values),
+            b_dec: self.bias.values,
+            apply_b_dec_to_input: true,
+            activation,
+            normalisation: Normalisation::None,
+            transcoder: None,
+        };
+        sae.fold_input_scale(self.layout.scale);
+        sae.fold_direction_lengths();
+        sae
+    }
+
+    /// `scaled`: `[n, width]`, of mean length `sqrt(width)`.
+    pub(super) fn gradients(&self, scaled: &[f32]) -> Gradients {
+        let (width, rows) = (self.width, scaled.len() / self.width);
+        let mut inputs = scaled.to_vec();
+        for x in inputs.chunks_exact_mut(width) {
+            x.iter_mut().zip(&self.bias.values).for_each(|(x, b)| *x -= b);
+        }
+        let is_dead: Vec<bool> = self.features.iter().map(|feature| self.is_dead(feature)).collect();
+        let blocks = parallel::map(rows.div_ceil(ROWS_AT_ONCE), |block| {
+            let first = block * ROWS_AT_ONCE * width;
+            let inputs = &inputs[first..(first + ROWS_AT_ONCE * width).min(inputs.len())];
+            self.candidates(inputs, &is_dead)
+        });
+        let (mut active, dead): (Vec<Vec<Candidate>>, Vec<Vec<Candidate>>) = blocks.into_iter().flatten().unzip();
+        let lowest = match self.options.method {
+            Method::BatchTopK { k } => across(&mut active, k),
+            _ => None,
+        };
+
+        let loss = Loss {
+            method: self.options.method,
+            features: &self.features,
+            share: 1.0 / rows as f32,
+            penalty: self.warmed_up(),
+            auxiliary_weight: self.options.auxiliary.map_or(0.0, |auxiliary| auxiliary.weight),
+        };
+        let found: Vec<Backward> = parallel::map(rows, |row| {
+            loss.backward(row as u32, &inputs[row * width..(row + 1) * width], &active[row], &dead[row])
+        });
+        let (entries, starts) = by_feature(&found, self.features.len());
+        let mut bias = vec![0.0; width];
+        found.iter().for_each(|row| add(&mut bias, 1.0, &row.error));
+        // The encoder reads what is left of an activation when the bias is taken off.
+        for (feature, start) in self.features.iter().zip(starts.windows(2)) {
+            let by_hidden: f32 = entries[start[0]..start[1]].iter().map(|entry| entry.by_hidden).sum();
+            add(&mut bias, -by_hidden, &feature.encoder.values);
+        }
+        let flat = |of: fn(&Backward) -> &[f32], needed: bool| {
+            let of_row = |row| {
+                let values = of(row);
+                if values.is_empty() { vec![0.0; width] } else { values.to_vec() }
+            };
+            if needed { found.iter().flat_map(of_row).collect() } else { Vec::new() }
+        };
+        Gradients {
+            errors: flat(|row| &row.error, true),
+            auxiliary: flat(|row| &row.auxiliary, entries.iter().any(|entry| entry.auxiliary)),
+            squared_errors: found.iter().map(|row| row.squared_error).collect(),
+            inputs,
+            entries,
+            starts,
+            bias,
+            lowest,
+        }
+    }
+
+    /// Of each of a few inputs: the features that may be active, and the dead ones that reconstruct the rest.
+    fn candidates(&self, inputs: &[f32], is_dead: &[bool]) -> Vec<(Vec<Candidate>, Vec<Candidate>)> {
+        let mut hidden = tiles::products(inputs, self.width, &self.features);
+        let auxiliary = self.options.auxiliary.filter(|_| is_dead.contains(&true));
+        let of_row = |hidden: &mut [f32]| {
+            hidden.iter_mut().zip(&self.features).for_each(|(h, feature)| *h += feature.bias());
+            let active = candidates(self.options.method, hidden, |i| self.features[i].threshold());
+            let dead = auxiliary.map_or(Vec::new(), |auxiliary| {
+                hidden.iter_mut().zip(is_dead).filter(|(_, dead)| !**dead).for_each(|(h, _)| *h = 0.0);
+                largest(hidden, auxiliary.k)
+            });
+            (active, dead)
+        };
+        hidden.chunks_exact_mut(self.features.len()).map(of_row).collect()
+    }
+
+    fn is_dead(&self, feature: &Feature) -> bool {
+        feature.silent_for >= self.options.dead_after
+    }
+
+    fn dead(&self) -> Vec<usize> {
+        (0..self.features.len()).filter(|&i| self.is_dead(&self.features[i])).collect()
+    }
+
+    /// From 0 to 1 over the first steps.
+    fn warmed_up(&self) -> f32 {
+        ((self.steps + 1) as f32 / self.options.warm_up.max(1) as f32).min(1.0)
+    }
+
+    /// Of the learning rate, at the step that is being made.
+    fn schedule(&self) -> f32 {
+        let left = (self.options.steps + 1).saturating_sub(self.steps) as f32;
+        let rising = (self.steps as f32 / self.options.warm_up.max(1) as f32).min(1.0);
+        rising * (left / self.options.decay.max(1) as f32).min(1.0)
+    }
+
+    /// Where no auxiliary loss revives dead features, they are made anew, along what was left of activations that are
+    /// reconstructed badly: drawn by the square of their loss (Bricken et al. 2023, "Neuron resampling").
+    fn resample(&mut self, dead: &[usize], gradients: &Gradients) {
+        let ends = self.options.steps - self.options.decay.min(self.options.steps);
+        let penalised = matches!(self.options.method, Method::Standard { .. } | Method::JumpRelu { .. });
+        if !penalised || self.options.auxiliary.is_some() || dead.is_empty() || self.steps >= ends {
+            return;
+        }
+        let weights: Vec<f64> = gradients.squared_errors.iter().map(|&e| f64::from(e).powi(2)).collect();
+        let total: f64 = weights.iter().sum();
+        let alive = (self.features.len() - dead.len()).max(1) as f64;
+        let length = |feature: &Feature| f64::from(tiles::dot(&feature.encoder.values, &feature.encoder.values)).sqrt();
+        let lengths: f64 = self.features.iter().filter(|f| !self.is_dead(f)).map(length).sum();
+        for &i in dead {
+            let mut at = self.random.uniform() * total;
+            let found = weights.iter().position(|weight| {
+                at -= weight;
+                at <= 0.0
+            });
+            let row = found.unwrap_or(0) * self.width..(found.unwrap_or(0) + 1) * self.width;
+            // The error is the reconstruction less the activation.
+            let mut direction: Vec<f32> = gradients.errors[row].iter().map(|e| -e).collect();
+            normalise(&mut direction);
+            let encoder = direction.iter().map(|d| d * (0.2 * lengths / alive) as f32).collect();
+            self.features[i] = Feature::new(encoder, direction, FIRST_THRESHOLD);
+        }
+    }
+}
+
+/// The sum of the squared distances of rows from their mean.
+fn variance(rows: &[f32], width: usize) -> f64 {
+    let n = (rows.len() / width) as f64;
+    let (mut sums, mut squares) = (vec![0f64; width], 0.0);
+    for x in rows.chunks_exact(width) {
+        sums.iter_mut().zip(x).for_each(|(sum, &x)| *sum += f64::from(x));
+        squares += x.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>();
+    }
+    squares - sums.iter().map(|sum| sum * sum).sum::<f64>() / n
+}
