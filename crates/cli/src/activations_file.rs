@@ -3,18 +3,21 @@
 //! `activations` [rows, width] f16, then `tokens`, `positions` and `texts` (each text's number, in the order of the file
 //! of texts) [rows] u32; what was read is in the metadata.
 
-use anyhow::{anyhow, bail};
+use anyhow::{Context, anyhow, bail};
 use half::f16;
+use half::slice::HalfFloatSliceExt;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use tiller_formats::{ByteSource, Dtype, FileSource, Quant, Safetensors};
+use tiller_sae::train::ActivationRows;
 
 /// Of the header, which is written last and padded with spaces: its numbers are known at the end only.
 const HEADER_BYTES: usize = 4096;
 const LENGTH_BYTES: usize = 8;
-/// Rows that are converted at a time.
+/// Rows that are read at a time.
 const ROWS_AT_ONCE: usize = 4096;
 
 /// What the activations are of.
@@ -99,11 +102,79 @@ fn unwritten(path: &Path, error: &std::io::Error) -> anyhow::Error {
     anyhow!("{} could not be written ({error}): choose another place", path.display())
 }
 
-/// Activations in memory.
+/// Activations in memory, of one file or of several of the same site.
 pub struct Activations {
     pub about: About,
-    pub width: usize,
+    width: usize,
     /// `[rows, width]`
-    pub values: Vec<f32>,
+    values: Vec<f16>,
     pub places: Vec<Place>,
+}
+
+impl Activations {
+    pub async fn read(paths: &[PathBuf]) -> anyhow::Result<Activations> {
+        let mut all: Option<Activations> = None;
+        for path in paths {
+            let read = read_one(path).await.with_context(|| {
+                format!("{} cannot be read as activations: give a file of `tiller sae harvest`", path.display())
+            })?;
+            match &mut all {
+                None => all = Some(read),
+                Some(all) => {
+                    let same = |about: &About| (about.model.clone(), about.site.clone());
+                    if same(&all.about) != same(&read.about) || all.width != read.width {
+                        bail!("{} is of another model or site: give files of one", path.display());
+                    }
+                    all.values.extend(read.values);
+                    all.places.extend(read.places);
+                    all.about.texts_file = format!("{}, {}", all.about.texts_file, read.about.texts_file);
+                }
+            }
+        }
+        all.context("there are no activations: give a file of `tiller sae harvest`")
+    }
+}
+
+async fn read_one(path: &Path) -> anyhow::Result<Activations> {
+    let source = FileSource::open(path)?;
+    let header = Safetensors::read(&source).await?;
+    let about = serde_json::from_value(serde_json::to_value(&header.metadata)?)?;
+    let tensor = |name: &str| header.tensors.get(name).with_context(|| format!("it has no tensor \"{name}\""));
+    let stored = tensor("activations")?;
+    let &[rows, width] = stored.shape.as_slice() else { bail!("its activations are no matrix") };
+    if stored.dtype != Dtype::Float(Quant::F16) || rows == 0 || width == 0 {
+        bail!("it holds no activations in f16");
+    }
+    let mut values = Vec::with_capacity(rows * width);
+    for first in (0..rows).step_by(ROWS_AT_ONCE) {
+        let bytes = (rows - first).min(ROWS_AT_ONCE) * width * size_of::<f16>();
+        let offset = stored.offset + (first * width * size_of::<f16>()) as u64;
+        let bytes = source.read_at(offset, bytes).await?;
+        values.extend(bytes.as_chunks().0.iter().map(|&bytes| f16::from_le_bytes(bytes)));
+    }
+    let mut columns = Vec::new();
+    for name in ["tokens", "positions", "texts"] {
+        let stored = tensor(name)?;
+        if stored.shape != [rows] || stored.dtype != Dtype::Other("U32".into()) {
+            bail!("its {name} are not one number for each activation");
+        }
+        let bytes = source.read_at(stored.offset, stored.bytes as usize).await?;
+        columns.push(bytes.as_chunks().0.iter().map(|&bytes| u32::from_le_bytes(bytes)).collect::<Vec<u32>>());
+    }
+    let place = |row: usize| Place { token: columns[0][row], position: columns[1][row], text: columns[2][row] };
+    Ok(Activations { about, width, values, places: (0..rows).map(place).collect() })
+}
+
+impl ActivationRows for Activations {
+    fn rows(&self) -> usize {
+        self.places.len()
+    }
+
+    fn width(&self) -> usize {
+        self.width
+    }
+
+    fn read(&self, row: usize, out: &mut [f32]) {
+        self.values[row * self.width..(row + 1) * self.width].convert_to_f32_slice(out);
+    }
 }

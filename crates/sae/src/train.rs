@@ -6,6 +6,7 @@
 
 mod backward;
 mod feature;
+mod fit;
 mod options;
 mod parallel;
 mod random;
@@ -20,6 +21,7 @@ mod gradient_tests;
 #[cfg(test)]
 mod recovery_tests;
 
+pub use fit::{Fit, fit};
 pub use options::{Auxiliary, Method, TrainError, TrainOptions};
 pub use rows::{ActivationRows, RowsInMemory};
 pub use trainer::{Progress, Trainer, train};

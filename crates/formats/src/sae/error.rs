@@ -49,6 +49,10 @@ pub enum SaeFileError {
     Shape { name: &'static str, found: String, expected: String },
     #[error("the SAE's tensor \"{name}\" is stored as {dtype}: save it as F32, F16 or BF16")]
     Type { name: String, dtype: String },
+    #[error(
+        "the SAE's tensor \"{name}\" is stored as I8 without a scale for each row or column: save it as F32, F16 or BF16"
+    )]
+    NoScale { name: String },
     #[error("params.npz cannot be read ({what}): download it again")]
     Npz { what: String },
     #[error(

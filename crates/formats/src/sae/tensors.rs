@@ -13,28 +13,58 @@ pub struct FileTensor {
     pub numbers: Vec<f32>,
 }
 
+/// What follows a tensor's name in that of the scales of its rows, `[rows, 1]`, or of its columns, `[1, cols]`.
+pub const SCALE: &str = ".scale";
+
+impl FileTensor {
+    /// Multiplies the rows or the columns of a matrix, if `scale` has one number for each.
+    fn multiply(&mut self, scale: &FileTensor) -> bool {
+        let &[rows, cols] = self.shape.as_slice() else { return false };
+        let of: fn(usize, usize) -> usize = match scale.shape.as_slice() {
+            &[found, 1] if found == rows => |row, _| row,
+            &[1, found] if found == cols => |_, col| col,
+            _ => return false,
+        };
+        for (row, numbers) in self.numbers.chunks_exact_mut(cols.max(1)).enumerate() {
+            numbers.iter_mut().enumerate().for_each(|(col, x)| *x *= scale.numbers[of(row, col)]);
+        }
+        true
+    }
+}
+
 /// What a file holds, taken one by one; what nobody takes is refused at the end.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FileTensors(pub BTreeMap<String, FileTensor>);
 
 impl FileTensors {
-    /// All tensors of a safetensors file.
+    /// All tensors of a safetensors file. One in I8 stands beside another of its name and [`SCALE`], by whose numbers its
+    /// rows or its columns are to be multiplied.
     pub async fn from_safetensors(source: &impl ByteSource) -> Result<FileTensors, SaeFileError> {
-        let mut tensors = BTreeMap::new();
+        let (mut tensors, mut rounded) = (FileTensors::default(), Vec::new());
         for (name, stored) in Safetensors::read(source).await?.tensors {
-            let quant = match stored.dtype {
-                Dtype::Float(quant) => quant,
-                Dtype::Other(dtype) => {
-                    return Err(SaeFileError::Type { name: shown(&name), dtype: shown(&dtype) });
-                }
-            };
             let bytes = source.read_at(stored.offset, stored.bytes as usize).await?;
             // Checked with the header: as many bytes as the shape says.
             let elements = stored.shape.iter().product();
-            let numbers = if elements == 0 { Vec::new() } else { dequantise(quant, &bytes, elements) };
-            tensors.insert(name, FileTensor { shape: stored.shape, numbers });
+            let numbers = match &stored.dtype {
+                _ if elements == 0 => Vec::new(),
+                Dtype::Float(quant) => dequantise(*quant, &bytes, elements),
+                Dtype::Other(dtype) if dtype == "I8" => {
+                    rounded.push(name.clone());
+                    bytes.iter().map(|&byte| f32::from(byte.cast_signed())).collect()
+                }
+                Dtype::Other(dtype) => return Err(SaeFileError::Type { name: shown(&name), dtype: shown(dtype) }),
+            };
+            tensors.0.insert(name, FileTensor { shape: stored.shape, numbers });
         }
-        Ok(FileTensors(tensors))
+        for name in rounded {
+            let scale = tensors.0.remove(&format!("{name}{SCALE}"));
+            let tensor = tensors.0.get_mut(&name).expect("it was read above");
+            let scaled = scale.is_some_and(|scale| tensor.multiply(&scale));
+            if !scaled {
+                return Err(SaeFileError::NoScale { name: shown(&name) });
+            }
+        }
+        Ok(tensors)
     }
 
     /// The tensor under `to` that was under `from`.

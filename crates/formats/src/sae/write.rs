@@ -1,7 +1,7 @@
 //! SAELens's layout, written.
 
 use super::{SAELENS_CONFIG, SAELENS_WEIGHTS, SaeFile};
-use crate::sae::tensors::transposed;
+use crate::sae::tensors::{SCALE, transposed};
 use crate::{Quant, quantise};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -16,6 +16,17 @@ pub enum Precision {
     #[default]
     F32,
     F16,
+    /// Matrices in whole numbers from -127 to 127, with a scale for each feature; the rest in F32. SAELens has no such
+    /// format.
+    I8,
+}
+
+/// A tensor on its way into the file.
+struct Stored {
+    name: String,
+    dtype: &'static str,
+    shape: Vec<usize>,
+    bytes: Vec<u8>,
 }
 
 impl SaeFile {
@@ -111,17 +122,15 @@ impl SaeFile {
         if let Some(skip) = sae.transcoder.as_ref().and_then(|transcoder| transcoder.skip.as_ref()) {
             tensors.push(("W_skip", vec![d_out, d_in], skip));
         }
-        let (quant, dtype) = match precision {
-            Precision::F32 => (Quant::F32, "F32"),
-            Precision::F16 => (Quant::F16, "F16"),
-        };
         let mut header = Map::new();
         let mut data = Vec::new();
         for (name, shape, numbers) in tensors {
-            let start = data.len();
-            data.extend(quantise(quant, numbers).expect("formats without blocks"));
-            let place = json!({ "dtype": dtype, "shape": shape, "data_offsets": [start, data.len()] });
-            header.insert(name.into(), place);
+            for Stored { name, dtype, shape, bytes } in stored(name, shape, numbers, precision) {
+                let start = data.len();
+                data.extend(bytes);
+                let place = json!({ "dtype": dtype, "shape": shape, "data_offsets": [start, data.len()] });
+                header.insert(name, place);
+            }
         }
         let mut header = serde_json::to_vec(&header).expect("names and numbers");
         // Numbers begin at whole words, as the format recommends.
@@ -131,4 +140,40 @@ impl SaeFile {
         file.extend(data);
         file
     }
+}
+
+/// A tensor; in I8, its scales and itself.
+fn stored(name: &str, shape: Vec<usize>, numbers: &[f32], precision: Precision) -> Vec<Stored> {
+    let plain = |quant, dtype| {
+        let bytes = quantise(quant, numbers).expect("formats without blocks");
+        vec![Stored { name: name.into(), dtype, shape: shape.clone(), bytes }]
+    };
+    match (precision, name, shape.as_slice()) {
+        (Precision::F16, _, _) => plain(Quant::F16, "F16"),
+        (Precision::I8, "W_enc", &[_, d_sae]) => rounded(name, &shape, numbers, &[1, d_sae], |_, col| col),
+        (Precision::I8, _, &[d_sae, _]) => rounded(name, &shape, numbers, &[d_sae, 1], |row, _| row),
+        _ => plain(Quant::F32, "F32"),
+    }
+}
+
+/// `of`: the scale of a place in the matrix.
+fn rounded(
+    name: &str,
+    shape: &[usize],
+    numbers: &[f32],
+    scales: &[usize],
+    of: fn(usize, usize) -> usize,
+) -> Vec<Stored> {
+    const MOST: f32 = 127.0;
+    let places = || numbers.iter().enumerate().map(|(i, &x)| (of(i / shape[1], i % shape[1]), x));
+    let mut largest = vec![0f32; scales.iter().product()];
+    places().for_each(|(scale, x)| largest[scale] = largest[scale].max(x.abs()));
+    // A row of zeros stays one.
+    let scale: Vec<f32> = largest.iter().map(|&x| if x > 0.0 { x / MOST } else { 1.0 }).collect();
+    let bytes = places().map(|(i, x)| ((x / scale[i]).round() as i8).cast_unsigned()).collect();
+    let scale = quantise(Quant::F32, &scale).expect("a format without blocks");
+    vec![
+        Stored { name: format!("{name}{SCALE}"), dtype: "F32", shape: scales.into(), bytes: scale },
+        Stored { name: name.into(), dtype: "I8", shape: shape.into(), bytes },
+    ]
 }

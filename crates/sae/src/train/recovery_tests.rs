@@ -2,7 +2,7 @@
 
 use super::random::Random;
 use super::start::normalise;
-use super::{Method, RowsInMemory, TrainOptions, train};
+use super::{Method, RowsInMemory, TrainOptions, fit, train};
 use crate::Sae;
 use std::ops::ControlFlow;
 
@@ -71,9 +71,11 @@ fn batch_topk_finds_planted_features() {
     let sae = train_on(&rows, Method::BatchTopK { k: 3 }, 3000);
     let share = recovered(&directions, &sae);
     assert!(share >= 0.95, "{share}");
+    let fit = fit(&sae, &RowsInMemory { values: &rows, width: WIDTH }).unwrap();
+    assert!(fit.explained_variance > 0.85 && (fit.length_ratio - 1.0).abs() < 0.1, "{fit:?}");
+    assert_eq!(fit.density.iter().filter(|&&density| density > 0.0).count() + fit.dead(), sae.d_sae);
     // As a JumpReLU it lets through about as many, one activation at a time.
-    let active: usize = sae.encode_rows(&rows[..2000 * WIDTH]).iter().map(Vec::len).sum();
-    assert!((2.5..3.5).contains(&(active as f64 / 2000.0)), "{active}");
+    assert!((2.5..3.5).contains(&fit.l0), "{}", fit.l0);
 }
 
 #[test]
