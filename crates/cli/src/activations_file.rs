@@ -17,6 +17,9 @@ use tiller_sae::train::ActivationRows;
 /// Of the header, which is written last and padded with spaces: its numbers are known at the end only.
 const HEADER_BYTES: usize = 4096;
 const LENGTH_BYTES: usize = 8;
+/// Of an activation beside the median, that it is not left out. Lengths differ by a factor of two, massive activations
+/// by a hundred (Sun et al. 2024).
+pub const MOST_LENGTH: f32 = 4.0;
 /// Rows that are read at a time.
 const ROWS_AT_ONCE: usize = 4096;
 
@@ -109,6 +112,8 @@ pub struct Activations {
     /// `[rows, width]`
     values: Vec<f16>,
     pub places: Vec<Place>,
+    /// Activations of the files that are not here, because of their length.
+    pub left_out: usize,
 }
 
 impl Activations {
@@ -131,7 +136,30 @@ impl Activations {
                 }
             }
         }
-        all.context("there are no activations: give a file of `tiller sae harvest`")
+        let mut all = all.context("there are no activations: give a file of `tiller sae harvest`")?;
+        all.leave_out_longest();
+        Ok(all)
+    }
+
+    /// Leaves out activations that are [`MOST_LENGTH`] times as long as the median: a few tokens beside the first have
+    /// massive activations too, and are most of the variance of all.
+    fn leave_out_longest(&mut self) {
+        let mut row = vec![0.0; self.width];
+        let lengths: Vec<f32> = (0..self.rows())
+            .map(|i| {
+                self.read(i, &mut row);
+                row.iter().map(|x| x * x).sum::<f32>().sqrt()
+            })
+            .collect();
+        let mut sorted = lengths.clone();
+        let (_, median, _) = sorted.select_nth_unstable_by(lengths.len() / 2, f32::total_cmp);
+        let kept: Vec<usize> = (0..lengths.len()).filter(|&i| lengths[i] <= MOST_LENGTH * *median).collect();
+        self.left_out = lengths.len() - kept.len();
+        if self.left_out > 0 {
+            let rows = kept.iter().map(|&i| &self.values[i * self.width..(i + 1) * self.width]);
+            self.values = rows.flatten().copied().collect();
+            self.places = kept.iter().map(|&i| self.places[i]).collect();
+        }
     }
 }
 
@@ -162,7 +190,7 @@ async fn read_one(path: &Path) -> anyhow::Result<Activations> {
         columns.push(bytes.as_chunks().0.iter().map(|&bytes| u32::from_le_bytes(bytes)).collect::<Vec<u32>>());
     }
     let place = |row: usize| Place { token: columns[0][row], position: columns[1][row], text: columns[2][row] };
-    Ok(Activations { about, width, values, places: (0..rows).map(place).collect() })
+    Ok(Activations { about, width, values, places: (0..rows).map(place).collect(), left_out: 0 })
 }
 
 impl ActivationRows for Activations {

@@ -56,6 +56,7 @@ pub(super) fn features(d_sae: usize, width: usize, first_threshold: f32, random:
 pub(super) fn normalise(x: &mut [f32]) {
     let length = x.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
     if length > 0.0 {
-        x.iter_mut().for_each(|x| *x = (f64::from(*x) / length) as f32);
+        let factor = (1.0 / length) as f32;
+        x.iter_mut().for_each(|x| *x *= factor);
     }
 }

@@ -78,7 +78,10 @@ enum PrecisionFlag {
 struct Report {
     model: String,
     site: String,
+    /// Which tokens were not read, and how many activations of the training and held-out texts are not used because they
+    /// are several times as long as the median.
     left_out: String,
+    left_out_by_length: [usize; 2],
     training_rows: usize,
     steps: usize,
     batch: usize,
@@ -175,6 +178,7 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
         model: about.model.clone(),
         site: about.site.clone(),
         left_out: about.left_out.clone(),
+        left_out_by_length: [activations.left_out, held_out.left_out],
         training_rows: activations.rows(),
         steps,
         batch: flags.batch,
@@ -189,12 +193,13 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
     }
     let FitReport { rows, explained_variance, l0, length_ratio, dead, dense } = &report.stored;
     output::text(&format!(
-        "{} of {}, without {}: {} activations, {steps} steps in {seconds:.0} s\n\
+        "{} of {}, without {} and the {} longest activations: {} activations, {steps} steps in {seconds:.0} s\n\
          on {rows} held-out activations: {:.2} % of the variance explained ({:.2} % before weights were rounded)\n\
          {l0:.1} of {} features at once, {dead} never, {dense} in more than a tenth; reconstructions {length_ratio:.3} as long\n",
         report.site,
         report.model,
         report.left_out,
+        report.left_out_by_length[0],
         report.training_rows,
         100.0 * explained_variance,
         100.0 * report.trained.explained_variance,
