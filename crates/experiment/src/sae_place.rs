@@ -115,6 +115,7 @@ fn shown(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tiller_formats::Gguf;
     use tiller_model::TinyLlama;
 
     fn sae(d_in: usize) -> Sae {
@@ -133,7 +134,8 @@ mod tests {
     }
 
     fn find(d_in: usize, site: &str) -> Result<SaePlace, SaePlaceError> {
-        let config = TinyLlama { layers: 2, width: 64, ..TinyLlama::default() }.config();
+        let model = TinyLlama { layers: 2, width: 64, ..TinyLlama::default() }.to_gguf().unwrap();
+        let config = ModelConfig::from_gguf(&pollster::block_on(Gguf::read(&model)).unwrap()).unwrap();
         let trained_on =
             TrainedOn { model: Some("org/Other-2B".into()), site: Some(site.into()), ..TrainedOn::default() };
         SaePlace::find(&sae(d_in), &trained_on, &config, "tiny.gguf")

@@ -11,4 +11,5 @@ mod value_vectors;
 
 pub use activity::{ActiveNeuron, most_active};
 pub use clamp::{Clamped, Clamping, clamp};
+pub(crate) use value_vectors::logits_of;
 pub use value_vectors::{MATCHED_AMONG, NeuronWrites, ValueVectors, WordMatch, WrittenToken};

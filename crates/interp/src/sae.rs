@@ -10,6 +10,6 @@ mod placed;
 mod text_features;
 
 pub use contrast::{ContrastedFeature, SaeContrast, sae_contrast};
-pub use feature_logits::{FeatureLogits, NearFeature, TokenLogit, feature_logits, nearest_features};
+pub use feature_logits::{FeatureLogits, NearFeature, feature_logits, nearest_features};
 pub use placed::PlacedSae;
 pub use text_features::{FeatureInText, FeatureReading, FeatureValue, TextFeatures, TokenFeatures, text_features};

@@ -131,7 +131,7 @@ impl ValueVectors {
 }
 
 /// Hands `sink` each vector's number and logits, as [`ValueVectors::written`] has them.
-pub(super) async fn logits_of(
+pub(crate) async fn logits_of(
     engine: &mut Engine,
     vectors: &[Vec<f32>],
     controls: &impl Controls,

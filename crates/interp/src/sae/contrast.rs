@@ -2,7 +2,7 @@
 
 use super::PlacedSae;
 use crate::InterpError;
-use crate::steer::random_direction;
+use crate::shuffle::shuffled;
 use serde::Serialize;
 use tiller_engine::{Controls, Engine};
 
@@ -75,12 +75,9 @@ pub async fn sae_contrast(
         .collect();
     contrasted.sort_by(|a, b| b.difference.abs().total_cmp(&a.difference.abs()).then(a.feature.cmp(&b.feature)));
     contrasted.truncate(top);
-    let shuffled = |&seed: &u32| {
-        // The order of a random direction's numbers is a shuffle in which every order is as likely as another.
-        let key = random_direction(u64::from(seed), features.len());
-        let mut order = in_order.clone();
-        order.sort_by(|&a, &b| key[a].total_cmp(&key[b]));
+    let by_chance = |&seed: &u32| {
+        let order = shuffled(u64::from(seed), features.len());
         means(&order).into_iter().map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
     };
-    Ok(SaeContrast { features: contrasted, shuffled_largest: seeds.iter().map(shuffled).collect() })
+    Ok(SaeContrast { features: contrasted, shuffled_largest: seeds.iter().map(by_chance).collect() })
 }

@@ -1,0 +1,147 @@
+//! Sparse autoencoders on a model: an SAE whose features are the planted organism's known directions finds them, and what
+//! is said of it is what was planted.
+
+use tiller_engine::Site;
+use tiller_interp::sae::{FeatureReading, PlacedSae, feature_logits, nearest_features, sae_contrast, text_features};
+use tiller_interp::steer::random_direction;
+use tiller_sae::{Activation, Normalisation, Sae};
+use tiller_tests::organisms::Organism;
+
+/// Directions that are planted, each with its opposite: features 2 n and 2 n + 1.
+const PLANTED: [&str; 4] = ["summary", "clone", "unused", "answer"];
+/// Features besides, along directions in which nothing is planted.
+const RANDOM: usize = 24;
+const WIDTH: usize = 64;
+
+/// An SAE of the stream after block 2: the planted directions both ways, and random ones.
+fn planted_sae(organism: &Organism) -> Sae {
+    let mut rows = Vec::new();
+    for name in PLANTED {
+        let direction = &organism.truth.directions[name];
+        rows.extend_from_slice(direction);
+        rows.extend(direction.iter().map(|d| -d));
+    }
+    for seed in 0..RANDOM as u64 {
+        rows.extend(random_direction(seed, WIDTH));
+    }
+    let d_sae = 2 * PLANTED.len() + RANDOM;
+    Sae {
+        d_in: WIDTH,
+        d_sae,
+        w_enc: rows.clone(),
+        // The constant that every stream has is along the random ones too.
+        b_enc: (0..d_sae).map(|feature| if feature < 2 * PLANTED.len() { 0.0 } else { -15.0 }).collect(),
+        w_dec: rows,
+        b_dec: vec![0.0; WIDTH],
+        apply_b_dec_to_input: false,
+        activation: Activation::Relu,
+        normalisation: Normalisation::None,
+        transcoder: None,
+    }
+}
+
+fn placed(sae: &Sae) -> PlacedSae<'_> {
+    PlacedSae { sae, site: Site::ResidPost(2), site_out: None, centred: false }
+}
+
+#[test]
+fn the_mood_of_a_sentence_is_the_mood_s_features_and_its_weather_the_weather_s() {
+    let mut organism = Organism::open(None);
+    let sae = planted_sae(&organism);
+    let placed = placed(&sae);
+    let pairs = organism.pairs("mood");
+    for pair in pairs.iter().take(12) {
+        for (tokens, is_positive) in [(&pair.positive, true), (&pair.negative, false)] {
+            let what = FeatureReading { tokens, top: 40, followed: 40, edits: &[] };
+            let found = text_features(&mut organism.session.engine, &placed, &what, &(), |_, _| {});
+            let found = pollster::block_on(found).unwrap();
+            assert_eq!(found.tokens.len(), tokens.len());
+            let last = &found.tokens[tokens.len() - 1];
+            let value = |feature: u32| last.top.iter().find(|found| found.feature == feature).map_or(0.0, |f| f.value);
+            // The verdict is read at the last token: summary, its clone and the answer, all of one sign.
+            for feature in [0, 2, 6] {
+                let (on, off) = if is_positive { (feature, feature + 1) } else { (feature + 1, feature) };
+                assert!(value(on) > 1.0 && value(off) == 0.0, "feature {on}: {last:?}");
+            }
+            let followed = found.features.iter().find(|f| f.feature == u32::from(!is_positive)).unwrap();
+            assert_eq!(followed.values.len(), tokens.len());
+            assert_eq!(followed.values[tokens.len() - 1], value(u32::from(!is_positive)));
+            assert!(followed.max >= *followed.values.last().unwrap() && followed.at > 0);
+            assert_eq!(last.active as usize, last.top.len());
+        }
+    }
+}
+
+#[test]
+fn the_answer_s_direction_raises_the_answer_and_no_random_one_does_as_much() {
+    let mut organism = Organism::open(None);
+    let sae = planted_sae(&organism);
+    let placed = placed(&sae);
+    let good = organism.session.one_token(&organism.truth.answers.positive).unwrap();
+    let bad = organism.session.one_token(&organism.truth.answers.negative).unwrap();
+    let seeds: Vec<u32> = (100..108).collect();
+    let mut logits = |feature: usize| {
+        let found = feature_logits(&mut organism.session.engine, &placed, feature, 3, &seeds, &());
+        pollster::block_on(found).unwrap()
+    };
+    let answer = logits(6);
+    assert_eq!((answer.raises[0].token, answer.lowers[0].token), (good, bad));
+    assert!((answer.norm - 1.0).abs() < 1e-5);
+    let turned = logits(7);
+    assert_eq!((turned.raises[0].token, turned.lowers[0].token), (bad, good));
+    assert!((turned.raises[0].logit + answer.lowers[0].logit).abs() < 1e-3 * turned.raises[0].logit);
+    let largest = answer.random_largest.iter().copied().fold(0.0, f32::max);
+    assert!(answer.raises[0].logit > 1.5 * largest, "{answer:?}");
+    // Read by nobody: the unembedding does not look where the weather is kept.
+    let unused = logits(4);
+    assert!(unused.raises[0].logit < 0.05 * answer.raises[0].logit, "{unused:?}");
+}
+
+#[test]
+fn opposites_are_furthest_and_copies_nearest() {
+    let organism = Organism::open(None);
+    let mut sae = planted_sae(&organism);
+    let copy = sae.direction(2).iter().map(|d| 3.0 * d).collect::<Vec<f32>>();
+    sae.w_dec[31 * WIDTH..32 * WIDTH].copy_from_slice(&copy);
+    let near = nearest_features(&sae, 2, 31).unwrap();
+    assert_eq!((near.len(), near[0].feature, near[30].feature), (31, 31, 3));
+    assert!((near[0].cosine - 1.0).abs() < 1e-6 && (near[30].cosine + 1.0).abs() < 1e-6);
+    let error = nearest_features(&sae, 32, 3).unwrap_err().to_string();
+    assert!(error.contains("features 0 to 31"), "{error}");
+}
+
+#[test]
+fn texts_that_differ_in_their_mood_differ_in_its_features_and_beyond_chance_in_no_other() {
+    let mut organism = Organism::open(None);
+    let sae = planted_sae(&organism);
+    let placed = placed(&sae);
+    let pair = organism.pairs("mood").swap_remove(3);
+    let seeds: Vec<u32> = (0..8).collect();
+    let engine = &mut organism.session.engine;
+    let texts = [&pair.positive[..], &pair.negative[..]];
+    let found = pollster::block_on(sae_contrast(engine, &placed, texts, 32, &seeds, &(), |_, _| {})).unwrap();
+    let first: Vec<u32> = found.features.iter().take(6).map(|f| f.feature).collect();
+    let mut sorted = first.clone();
+    sorted.sort_unstable();
+    assert_eq!(sorted, [0, 1, 2, 3, 6, 7], "{found:?}");
+    for feature in &found.features[..6] {
+        assert!((feature.mean_a - feature.mean_b - feature.difference).abs() < 1e-9);
+        assert_eq!(feature.difference > 0.0, feature.feature % 2 == 0, "{feature:?}");
+    }
+    // The weather is the same in both.
+    assert!(found.features.iter().all(|f| f.feature != 4 || f.difference.abs() < 0.1));
+    assert_eq!(found.shuffled_largest.len(), 8);
+}
+
+#[test]
+fn an_sae_of_another_model_is_refused() {
+    let mut organism = Organism::open(None);
+    let mut sae = planted_sae(&organism);
+    sae.d_in = 32;
+    let placed = placed(&sae);
+    let tokens = organism.tokens("the dog was cheerful");
+    let what = FeatureReading { tokens: &tokens, top: 1, followed: 1, edits: &[] };
+    let found = text_features(&mut organism.session.engine, &placed, &what, &(), |_, _| {});
+    let error = pollster::block_on(found).unwrap_err().to_string();
+    assert!(error.contains("reads 32 numbers") && error.contains("has 64"), "{error}");
+}
