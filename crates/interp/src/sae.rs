@@ -4,11 +4,16 @@
 //! The first token of a text counts nowhere but where tokens are listed one by one: many models rest their attention on
 //! it, its activation is many times as long as any other, and SAEs are trained without it.
 
+mod baselines;
+mod card;
 mod contrast;
 mod feature_logits;
 mod placed;
+mod principal_subspace;
+mod spliced;
 mod text_features;
 
+pub use card::{CardTexts, ModelLoss, Reconstruction, SaeCard, SplicedLoss, sae_card};
 pub use contrast::{ContrastedFeature, SaeContrast, sae_contrast};
 pub use feature_logits::{FeatureLogits, NearFeature, feature_logits, nearest_features};
 pub use placed::PlacedSae;

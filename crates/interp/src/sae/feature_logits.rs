@@ -33,7 +33,8 @@ pub struct NearFeature {
 
 /// The logits that a residual stream would give which held the feature's direction alone, at a root mean square of one
 /// (the final norm divides by it anyway; its gain and the unembedding are the model's own), less those of an empty
-/// stream. That is the direct path alone: what later blocks make of the feature is not in it.
+/// stream, and less their mean over the vocabulary, on which no probability depends (TransformerLens's `center_unembed`).
+/// That is the direct path alone: what later blocks make of the feature is not in it.
 ///
 /// `seeds`: one random direction for each, of the same length, through the same path. Errors when the SAE does not fit
 /// the model, there is no such feature, what it writes is not added to the residual stream, a logit is not finite, or
@@ -62,10 +63,12 @@ pub async fn feature_logits(
     let (mut raises, mut lowers) = (Vec::new(), Vec::new());
     let (mut random_largest, mut random_smallest) = (Vec::new(), Vec::new());
     logits_of(engine, &vectors, controls, &mut |_, _| {}, |vector, logits| {
+        let mean = logits.iter().map(|&logit| f64::from(logit)).sum::<f64>() / logits.len() as f64;
+        let logits: Vec<f32> = logits.iter().map(|&logit| (f64::from(logit) - mean) as f32).collect();
         if vector == 0 {
             let named = |token: u32| WrittenToken { token, logit: logits[token as usize] };
             let negated: Vec<f32> = logits.iter().map(|x| -x).collect();
-            raises = largest(logits, top).into_iter().map(named).collect();
+            raises = largest(&logits, top).into_iter().map(named).collect();
             lowers = largest(&negated, top).into_iter().map(named).collect();
         } else {
             random_largest.push(logits.iter().copied().fold(f32::MIN, f32::max));
