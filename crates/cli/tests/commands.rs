@@ -533,6 +533,11 @@ fn grid_tries_each_layer_and_strength_and_reports_on_other_pairs() {
     let printed = on_cpu("grid", &given);
     assert!(printed.contains("on 2 other pairs") && printed.matches("a random direction").count() == 4, "{printed}");
 
+    let tuned = json(&on_cpu("grid", &[&given[..], &["--tune", "2", "--json"]].concat()));
+    assert_eq!(tuned["cells"].as_array().unwrap().len(), 2, "{tuned}");
+    let printed = on_cpu("grid", &[&given[..], &["--tune", "3"]].concat());
+    assert!(printed.contains(&format!("3 of {} cells tried", tuned["possible"])), "{printed}");
+
     std::fs::write(&pairs, texts[..3].iter().copied().map(line).collect::<String>()).expect("a file");
     let model = model();
     let refused = refusal(&["grid", "--model", text(&model), "--backend", "cpu", "--pairs", text(&pairs)]);

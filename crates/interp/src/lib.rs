@@ -14,12 +14,17 @@ pub mod lens;
 mod log_softmax;
 pub mod neurons;
 pub mod patch;
+mod positive_definite;
 pub mod probe;
 pub mod sae;
 mod shuffle;
 pub mod steer;
+mod tally;
 mod toward;
+pub mod tune;
 mod typical_norm;
 
 pub use error::InterpError;
+
+pub use shuffle::shuffled;
 pub use typical_norm::typical_norms;

@@ -17,7 +17,6 @@ mod leace;
 mod logistic;
 mod mass_mean;
 mod permutation;
-mod positive_definite;
 mod reading;
 mod ridge;
 mod split;

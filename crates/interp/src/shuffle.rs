@@ -3,7 +3,7 @@
 use crate::steer::splitmix64;
 
 /// The numbers below `count` in an order of the seed's (Fisher and Yates 1938, as Durstenfeld 1964 has it).
-pub(crate) fn shuffled(seed: u64, count: usize) -> Vec<usize> {
+pub fn shuffled(seed: u64, count: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..count).collect();
     for last in (1..count).rev() {
         // The bias of a remainder is below 2^-40 for any number of texts that fits into memory.

@@ -11,7 +11,7 @@ mod vocabulary;
 
 pub use contrast::{Contrast, TokenPair};
 pub use extraction::{Extraction, LayerDirection, extract};
-pub use grid::{GRID_FEWEST_PAIRS, GridCell, GridChoice, GridPlan, GridReading, GridReport, grid};
+pub use grid::{GRID_FEWEST_PAIRS, GridCell, GridChoice, GridPlan, GridReading, GridReport, grid, tuned_grid};
 pub use made::Made;
 pub use random_direction::random_direction;
 pub(crate) use random_direction::splitmix64;

@@ -1,7 +1,7 @@
 //! Covariance within the two classes, shrunk, and what it makes of a difference of means.
 
 use super::features::Features;
-use super::positive_definite::{Factor, add_multiple, conjugate_gradients, dot, gram_of_columns};
+use crate::positive_definite::{Factor, add_multiple, conjugate_gradients, dot, gram_of_columns};
 
 /// The covariance of all training texts, whatever their labels, in the coordinates of their features.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! Activations as the fits see them: centred, standardised where asked, and in as few coordinates as the texts span.
 
 use super::examples::Activations;
-use super::positive_definite::{add_multiple, dot};
+use crate::positive_definite::{add_multiple, dot};
 
 /// The training texts' activations in coordinates of their own.
 ///

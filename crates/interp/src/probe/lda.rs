@@ -2,7 +2,7 @@
 
 use super::covariance::{Classes, Within};
 use super::fit::Cut;
-use super::positive_definite::Factor;
+use crate::positive_definite::Factor;
 
 /// What a class's share among the training texts counts for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

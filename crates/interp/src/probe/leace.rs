@@ -3,7 +3,7 @@
 use super::covariance::{Classes, Total};
 use super::examples::Activations;
 use super::features::Features;
-use super::positive_definite::dot;
+use crate::positive_definite::dot;
 use std::sync::Arc;
 use tiller_engine::{Edit, Operation, Site};
 

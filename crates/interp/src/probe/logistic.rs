@@ -2,7 +2,7 @@
 
 use super::features::Features;
 use super::fit::Cut;
-use super::positive_definite::{add_multiple, conjugate_gradients, dot};
+use crate::positive_definite::{add_multiple, conjugate_gradients, dot};
 
 /// Newton steps; a dozen are usual.
 const STEPS: usize = 100;

@@ -2,7 +2,7 @@
 
 use super::features::Features;
 use super::fit::Cut;
-use super::positive_definite::Factor;
+use crate::positive_definite::Factor;
 
 /// `w = (X^T X + alpha I)^-1 X^T y`, y the labels as plus and minus one, centred as X is; the intercept is their mean
 /// (Hoerl and Kennard 1970; scikit-learn's RidgeClassifier). `factor`: of `X^T X / n + alpha / n I`.

@@ -1,8 +1,11 @@
-//! At which layer and how strongly to steer: every combination tried, the choice judged on texts that had no part in it.
+//! At which layer and how strongly to steer: combinations are tried, all or the most promising ones, and the choice is
+//! judged on texts that had no part in it.
 
 use super::{TokenPair, VectorMethod, extract, random_direction};
 use crate::InterpError;
 use crate::evidence::{Estimate, Neutral, log_odds};
+use crate::tally::Tally;
+use crate::tune::{Outcome, Tuner};
 use serde::Serialize;
 use tiller_engine::{Controls, Edit, Engine, Site};
 
@@ -51,7 +54,9 @@ pub struct GridReport {
     pub perplexity_plain: f64,
     /// Pairs that chose.
     pub choosing: usize,
-    /// Layer by layer, each by strength, in the order asked for.
+    /// Cells of the whole grid, tried or not.
+    pub possible: usize,
+    /// Of a whole grid layer by layer, each by strength, in the order asked for; of a tuned one, in the order tried.
     pub cells: Vec<GridCell>,
     /// `None` where no cell had a positive effect at an acceptable cost.
     pub chosen: Option<GridChoice>,
@@ -82,6 +87,31 @@ pub async fn grid(
     engine: &mut Engine,
     plan: &GridPlan<'_>,
     controls: &impl Controls,
+    progress: impl FnMut(u64, u64),
+    sink: impl FnMut(GridCell),
+) -> Result<GridReport, InterpError> {
+    search(engine, plan, None, controls, progress, sink).await
+}
+
+/// The same with no more than `tries` cells, each chosen after those before it ([`Tuner`]): gain is the effect, cost the
+/// perplexity's logarithm. What is chosen and reported is as in the whole grid, but only among the cells that were tried.
+pub async fn tuned_grid(
+    engine: &mut Engine,
+    plan: &GridPlan<'_>,
+    tries: usize,
+    controls: &impl Controls,
+    progress: impl FnMut(u64, u64),
+    sink: impl FnMut(GridCell),
+) -> Result<GridReport, InterpError> {
+    search(engine, plan, Some(tries), controls, progress, sink).await
+}
+
+/// `tries`: `None` for every cell.
+async fn search(
+    engine: &mut Engine,
+    plan: &GridPlan<'_>,
+    tries: Option<usize>,
+    controls: &impl Controls,
     mut progress: impl FnMut(u64, u64),
     mut sink: impl FnMut(GridCell),
 ) -> Result<GridReport, InterpError> {
@@ -93,29 +123,48 @@ pub async fn grid(
     }
     let half = |odd: usize| -> Vec<TokenPair> { plan.pairs.iter().skip(odd).step_by(2).cloned().collect() };
     let (choosing, reporting) = (half(0), half(1));
-    let mut tally = Tally::new(plan, &choosing, &reporting, &mut progress);
+    let mut layers = plan.layers.to_vec();
+    layers.sort_unstable();
+    layers.dedup();
+    let possible = layers.len() * plan.strengths.len();
+    let tried = tries.map_or(possible, |tries| tries.min(possible));
+    let mut tally = Tally::new(total(plan, tried, &choosing, &reporting), &mut progress);
 
-    let made = extract(engine, plan.method, &choosing, plan.layers, controls, |done, _| tally.within(done)).await?;
+    let made = extract(engine, plan.method, &choosing, &layers, controls, |done, _| tally.within(done)).await?;
     tally.add(tokens(&choosing));
     let neutral = Neutral::read(engine, plan.neutral, controls, |done, _| tally.within(done)).await?;
     tally.add(plan.neutral.len() as u64);
     let plain = mean(&log_odds(engine, &choosing, &[], controls, |done, _| tally.within(done)).await?);
     tally.add(tokens(&choosing));
 
-    let mut cells = Vec::with_capacity(made.layers.len() * plan.strengths.len());
-    for layer in &made.layers {
-        for &strength in plan.strengths {
-            let unit = layer.direction.iter().map(|x| x / layer.norm.max(f32::MIN_POSITIVE));
-            let edit = steering(layer.layer, unit.collect(), strength * layer.typical_norm);
-            let read = reading(engine, &neutral, &choosing, plain, &edit, controls, |done| tally.within(done)).await;
-            let cell = GridCell { layer: layer.layer, strength, found: unless_overdriven(read)? };
-            tally.add(tokens(&choosing) + plan.neutral.len() as u64);
-            sink(cell);
-            cells.push(cell);
+    let most_perplexity = (1.0 + plan.most_cost) * neutral.perplexity;
+    let mut tuner = tries.is_some().then(|| {
+        let [layers, strengths] = [
+            layers.iter().map(|&layer| f64::from(layer)).collect::<Vec<f64>>(),
+            plan.strengths.iter().map(|&strength| f64::from(strength)).collect(),
+        ];
+        Tuner::new(&layers, &strengths, most_perplexity.ln())
+    });
+    let mut cells = Vec::with_capacity(tried);
+    while cells.len() < tried {
+        let next = tuner.as_ref().map_or(Some(cells.len()), Tuner::next);
+        let Some(place) = next else { break };
+        let (layer, strength) =
+            (&made.layers[place / plan.strengths.len()], plan.strengths[place % plan.strengths.len()]);
+        let unit = layer.direction.iter().map(|x| x / layer.norm.max(f32::MIN_POSITIVE));
+        let edit = steering(layer.layer, unit.collect(), strength * layer.typical_norm);
+        let read = reading(engine, &neutral, &choosing, plain, &edit, controls, |done| tally.within(done)).await;
+        let cell = GridCell { layer: layer.layer, strength, found: unless_overdriven(read)? };
+        tally.add(tokens(&choosing) + plan.neutral.len() as u64);
+        if let Some(tuner) = &mut tuner {
+            let outcome = |found: GridReading| Outcome { gain: found.effect, cost: found.perplexity.ln() };
+            tuner.tell(place, cell.found.map(outcome));
         }
+        sink(cell);
+        cells.push(cell);
     }
 
-    let affordable = |found: &GridReading| found.perplexity <= (1.0 + plan.most_cost) * neutral.perplexity;
+    let affordable = |found: &GridReading| found.perplexity <= most_perplexity;
     let candidates = cells.iter().filter_map(|cell| Some((cell, cell.found.filter(affordable)?)));
     let best =
         candidates.filter(|(_, found)| found.effect > 0.0).max_by(|(_, a), (_, b)| a.effect.total_cmp(&b.effect));
@@ -141,7 +190,7 @@ pub async fn grid(
         chosen = Some(GridChoice { layer, strength, effect, perplexity, divergence, random });
     }
     tally.finish();
-    Ok(GridReport { perplexity_plain: neutral.perplexity, choosing: choosing.len(), cells, chosen })
+    Ok(GridReport { perplexity_plain: neutral.perplexity, choosing: choosing.len(), possible, cells, chosen })
 }
 
 fn steering(layer: u32, unit: Vec<f32>, length: f32) -> Edit {
@@ -182,34 +231,10 @@ fn tokens(pairs: &[TokenPair]) -> u64 {
     pairs.iter().map(|pair| (pair.positive.len() + pair.negative.len()) as u64).sum()
 }
 
-/// Tokens read so far, of those that a grid will read if it chooses a cell.
-struct Tally<'a, P> {
-    done: u64,
-    total: u64,
-    report: &'a mut P,
-}
-
-impl<'a, P: FnMut(u64, u64)> Tally<'a, P> {
-    fn new(plan: &GridPlan<'_>, choosing: &[TokenPair], reporting: &[TokenPair], report: &'a mut P) -> Self {
-        let (choosing, reporting, neutral) = (tokens(choosing), tokens(reporting), plan.neutral.len() as u64);
-        let cells = (plan.layers.len() * plan.strengths.len()) as u64;
-        let seeds = plan.seeds.len() as u64;
-        let before = 2 * choosing + neutral;
-        let after = 2 * reporting + seeds * (reporting + neutral);
-        Tally { done: 0, total: before + cells * (choosing + neutral) + after, report }
-    }
-
-    /// `done` tokens of the piece of work at hand.
-    fn within(&mut self, done: u64) {
-        (self.report)((self.done + done).min(self.total), self.total);
-    }
-
-    /// A piece of work of so many tokens is done.
-    fn add(&mut self, tokens: u64) {
-        self.done += tokens;
-    }
-
-    fn finish(&mut self) {
-        (self.report)(self.total, self.total);
-    }
+/// Tokens that a search reads, if it chooses a cell.
+fn total(plan: &GridPlan<'_>, cells: usize, choosing: &[TokenPair], reporting: &[TokenPair]) -> u64 {
+    let (choosing, reporting, neutral) = (tokens(choosing), tokens(reporting), plan.neutral.len() as u64);
+    let before = 2 * choosing + neutral;
+    let after = 2 * reporting + plan.seeds.len() as u64 * (reporting + neutral);
+    before + cells as u64 * (choosing + neutral) + after
 }

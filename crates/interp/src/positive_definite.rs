@@ -3,7 +3,7 @@
 /// Numbers that are summed side by side, so that the compiler uses vector instructions.
 const LANES: usize = 8;
 
-pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
+pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
     let (a_whole, b_whole) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
     let rest: f64 = a_whole.remainder().iter().zip(b_whole.remainder()).map(|(a, b)| a * b).sum();
     let mut sums = [0.0; LANES];
@@ -16,12 +16,12 @@ pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
 }
 
 /// `y += factor * x`.
-pub(super) fn add_multiple(y: &mut [f64], factor: f64, x: &[f64]) {
+pub(crate) fn add_multiple(y: &mut [f64], factor: f64, x: &[f64]) {
     y.iter_mut().zip(x).for_each(|(y, x)| *y += factor * x);
 }
 
 /// `rows^T rows` of a `[n, width]` matrix: `[width, width]`, of which the lower triangle is filled.
-pub(super) fn gram_of_columns(rows: &[f64], width: usize) -> Vec<f64> {
+pub(crate) fn gram_of_columns(rows: &[f64], width: usize) -> Vec<f64> {
     /// Rows that are added at once: each entry of the result is read and written once for all of them.
     const AT_ONCE: usize = 4;
     let mut gram = vec![0.0; width * width];
@@ -49,7 +49,7 @@ pub(super) fn gram_of_columns(rows: &[f64], width: usize) -> Vec<f64> {
 
 /// Cholesky's lower factor L of a matrix `A = L L^T`.
 #[derive(Clone, Debug)]
-pub(super) struct Factor {
+pub(crate) struct Factor {
     n: usize,
     /// `[n, n]`, of which the lower triangle counts.
     lower: Vec<f64>,
@@ -74,6 +74,11 @@ impl Factor {
         Some(Factor { n, lower: matrix })
     }
 
+    /// `ln |A|`.
+    pub fn log_determinant(&self) -> f64 {
+        2.0 * (0..self.n).map(|i| self.lower[i * self.n + i].ln()).sum::<f64>()
+    }
+
     /// x of `A x = b`.
     pub fn solve(&self, b: &[f64]) -> Vec<f64> {
         let mut x = b.to_vec();
@@ -93,7 +98,7 @@ impl Factor {
 
 /// x of `A x = b` by conjugate gradients (Hestenes and Stiefel 1952), `precondition` a solver of a matrix near A. Stops at a
 /// residual of `tolerance` times b's length, or after `steps`.
-pub(super) fn conjugate_gradients(
+pub(crate) fn conjugate_gradients(
     apply: impl Fn(&[f64]) -> Vec<f64>,
     precondition: impl Fn(&[f64]) -> Vec<f64>,
     b: &[f64],
