@@ -23,7 +23,8 @@ mod tuning;
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Parser, Subcommand};
 use commands::{
-    ablate, attribute, bench, capture, generate, grid, heads, lens, neurons, patch, probe, run, sae, vector,
+    ablate, attribute, bench, capture, function_vector, generate, grid, heads, lens, neurons, patch, probe, run, sae,
+    vector,
 };
 use std::error::Error;
 use std::process::ExitCode;
@@ -56,6 +57,8 @@ enum Command {
     Heads(heads::Flags),
     /// Make steering vectors from contrasting pairs of texts.
     Vector(vector::Flags),
+    /// Make a vector of the demonstrations of a task, and have prompts without any do the task by it.
+    FunctionVector(function_vector::Flags),
     /// Search the layer and the strength at which a vector steers best, on pairs of texts.
     Grid(grid::Flags),
     /// Fit probes to labelled texts at every layer, with their controls.
@@ -84,6 +87,7 @@ fn main() -> ExitCode {
         Command::Ablate(flags) => pollster::block_on(ablate::run(flags)),
         Command::Heads(flags) => pollster::block_on(heads::run(flags)),
         Command::Vector(flags) => pollster::block_on(vector::run(flags)),
+        Command::FunctionVector(flags) => pollster::block_on(function_vector::run(flags)),
         Command::Grid(flags) => pollster::block_on(grid::run(flags)),
         Command::Probe(flags) => pollster::block_on(probe::run(flags)),
         Command::Sae(sae) => pollster::block_on(sae::run(sae)),

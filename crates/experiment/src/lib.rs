@@ -5,6 +5,7 @@
 
 mod edits;
 pub mod finding;
+mod function_prompts;
 mod probe_texts;
 mod prompt;
 mod sae_place;
@@ -14,6 +15,7 @@ mod tuning;
 mod vector_file;
 
 pub use edits::{EditError, resolve_edit, strength_unit};
+pub use function_prompts::{FEWEST_WORD_PAIRS, FunctionPromptsError};
 pub use probe_texts::{ProbeTexts, ProbeTextsError, read_at};
 pub use prompt::PromptError;
 pub use sae_place::{SaePlace, SaePlaceError};

@@ -76,6 +76,8 @@ pub enum InterpError {
     NoDirectLogits { site: tiller_engine::Site },
     #[error("the texts have {tokens} tokens after their first, and {needed} are needed: give more text")]
     TooLittleText { tokens: usize, needed: usize },
+    #[error("there are no prompts to ask or to make the vector of: give at least one of each kind")]
+    NoQueries,
     #[error("there are no neutral texts: give at least one of two tokens or more")]
     NoNeutralTexts,
 }

@@ -10,6 +10,7 @@ pub mod attention;
 pub mod attribution;
 mod error;
 pub mod evidence;
+pub mod function_vector;
 pub mod lens;
 mod log_softmax;
 pub mod neurons;

@@ -9,6 +9,7 @@ mod dataset;
 mod direction;
 mod edit;
 mod features;
+mod function_task;
 mod gallery;
 mod grid;
 mod link;
@@ -20,6 +21,7 @@ pub use dataset::{DATASETS, DatasetError, LabelledText, ShippedDataset, classes,
 pub use direction::Direction;
 pub use edit::{Condition, Edit, Operation, Part, Source, Test};
 pub use features::{Features, PINNED_LIMIT};
+pub use function_task::{FUNCTION_TASKS, FunctionTask, WordPair, WordPairsError, word_pairs};
 pub use gallery::{Exhibit, Finding, GALLERY, findings};
 pub use grid::{GRID_MOST_COST, GRID_STRENGTHS, grid_layers};
 pub use link::{LINK_LIMIT, from_fragment, to_fragment};

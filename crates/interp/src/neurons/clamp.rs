@@ -1,7 +1,6 @@
 //! Holding neurons at an activation, and what that does to the words they write.
 
-use super::ValueVectors;
-use super::value_vectors::logits_of;
+use super::{ValueVectors, logits_of};
 use crate::InterpError;
 use crate::evidence::{Controlled, likelihood};
 use crate::lens::largest;

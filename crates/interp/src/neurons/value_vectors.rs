@@ -130,7 +130,8 @@ impl ValueVectors {
     }
 }
 
-/// Hands `sink` each vector's number and logits, as [`ValueVectors::written`] has them.
+/// Hands `sink` each vector's number and logits `[vocabulary]`, as [`ValueVectors::written`] has them. Vectors are as wide as
+/// the residual stream.
 pub(crate) async fn logits_of(
     engine: &mut Engine,
     vectors: &[Vec<f32>],
