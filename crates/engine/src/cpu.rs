@@ -16,11 +16,13 @@ mod operand;
 mod panel;
 mod pass;
 mod simd;
+mod team;
 
 pub(crate) use attention::{CpuKv, Geometry, Rotation};
 pub(crate) use edits::Latches;
 pub(crate) use matrix::{CpuMatrix, Way};
 pub(crate) use pass::{CpuPass, StepState};
+pub use team::{SharedMemory, Team, work_as_lane};
 
 use crate::EngineError;
 use crate::backend::Device;

@@ -1,6 +1,6 @@
 //! The engine: weights, KV cache and plans of one model on one backend, and the stepping through them.
 
-use crate::cpu::{Cpu, CpuKv, CpuPass, Geometry, Latches, Rotation, StepState, Way};
+use crate::cpu::{Cpu, CpuKv, CpuPass, Geometry, Latches, Rotation, StepState, Team, Way};
 use crate::edit::{Edit, PlannedEdit, plan_edits};
 use crate::forward::forward;
 use crate::generate::DECODE_ROWS;
@@ -115,8 +115,18 @@ impl Engine {
             lane_tokens: [0; LANES as usize],
             latches: Latches::default(),
             text: Vec::new(),
+            team: None,
         });
         Ok(Engine { config, kv_rows, backend: Backend::Cpu { weights, state } })
+    }
+
+    /// From now on, `team` takes a part in the CPU's products; what it holds of another model it forgets. The numbers
+    /// stay the same to the bit. On the GPU this does nothing.
+    pub fn work_with(&mut self, team: Rc<Team>) {
+        if let Backend::Cpu { state, .. } = &mut self.backend {
+            team.forget();
+            state.team = Some(team);
+        }
     }
 
     pub fn config(&self) -> &ModelConfig {

@@ -26,6 +26,7 @@ mod variants;
 mod weights;
 
 pub use capture::RunCache;
+pub use cpu::{SharedMemory, Team, work_as_lane};
 pub use edit::{Condition, Edit, Operation, Part, PatchRows, Test};
 pub use engine::{BackendKind, Engine, StepCost};
 pub use error::EngineError;

@@ -5,9 +5,11 @@ use super::dot::{self, Dots};
 use super::operand::Operand;
 use super::panel::{Panel, Products, TILE_ROWS, panel_rows};
 use super::simd::{self, Kernel};
+use super::team::Team;
 use crate::{EngineError, parallel};
 use candle_core::{Device, Tensor};
 use std::marker::PhantomData;
+use std::sync::atomic::{AtomicU32, Ordering};
 use tiller_formats::{Quant, dequantise};
 
 /// Rows of weights that a core multiplies at once with a few rows of activations.
@@ -15,6 +17,8 @@ const DOT_ROWS: usize = 64;
 
 /// `[rows (outputs), cols (inputs)]`, in the file's own bytes.
 pub(crate) struct CpuMatrix {
+    /// No two matrices of a program have the same.
+    id: u32,
     quant: Quant,
     rows: usize,
     cols: usize,
@@ -60,13 +64,29 @@ macro_rules! with_blocks {
 impl CpuMatrix {
     /// `cols` is a whole number of blocks: the model's configuration was checked.
     pub fn new(quant: Quant, rows: usize, cols: usize) -> CpuMatrix {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
         let row_bytes = quant.row_bytes(cols).expect("a checked matrix has whole blocks");
-        CpuMatrix { quant, rows, cols, row_bytes, bytes: Vec::with_capacity(rows * row_bytes) }
+        CpuMatrix {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            quant,
+            rows,
+            cols,
+            row_bytes,
+            bytes: Vec::with_capacity(rows * row_bytes),
+        }
     }
 
     pub fn push_rows(&mut self, first_row: usize, bytes: &[u8]) {
         assert_eq!(first_row * self.row_bytes, self.bytes.len(), "rows are written in their order");
         self.bytes.extend_from_slice(bytes);
+    }
+
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    pub fn quant(&self) -> Quant {
+        self.quant
     }
 
     pub fn bytes(&self) -> usize {
@@ -75,6 +95,10 @@ impl CpuMatrix {
 
     pub fn rows(&self) -> usize {
         self.rows
+    }
+
+    pub fn cols(&self) -> usize {
+        self.cols
     }
 
     pub fn row_bytes(&self) -> usize {
@@ -95,11 +119,24 @@ impl CpuMatrix {
         with_blocks!(self.quant, B => B::ORDER)
     }
 
-    /// `W x^T` to `out`: `[rows, rows of x]`.
-    fn multiply(&self, x: &Operand, n: usize, way: Way, run: impl Run, out: &mut [f32]) {
+    /// `x`, `[n, cols]`, as [`CpuMatrix::multiply`] wants it.
+    pub(super) fn prepare(&self, x: &[f32], way: Way) -> Operand {
+        let tile = match way {
+            Way::FewRows => dot::ROWS,
+            Way::ManyRows => TILE_ROWS,
+        };
+        Operand::new(x, self.cols, self.order(), tile)
+    }
+
+    /// `W x^T` to `out`, `[rows, n]`, for as many rows of `W` from `first` on as `out` has room for.
+    pub(super) fn multiply(&self, first: usize, x: &Operand, n: usize, way: Way, out: &mut [f32]) {
+        self.multiply_with(Widest, first, x, n, way, out);
+    }
+
+    fn multiply_with(&self, run: impl Run, first: usize, x: &Operand, n: usize, way: Way, out: &mut [f32]) {
         match way {
             Way::FewRows => parallel::for_each_piece(out, DOT_ROWS * n, |_: &mut (), i, out| {
-                let weights = self.rows_from(i * DOT_ROWS, out.len() / n);
+                let weights = self.rows_from(first + i * DOT_ROWS, out.len() / n);
                 let row_bytes = self.row_bytes;
                 with_blocks!(self.quant, B => {
                     run.run(Dots::<B> { weights, row_bytes, x, out, n, format: PhantomData })
@@ -108,7 +145,7 @@ impl CpuMatrix {
             Way::ManyRows => {
                 let rows = panel_rows(self.cols);
                 parallel::for_each_piece(out, rows * n, |panel: &mut Panel, i, out| {
-                    let weights = self.rows_from(i * rows, out.len() / n);
+                    let weights = self.rows_from(first + i * rows, out.len() / n);
                     let row_bytes = self.row_bytes;
                     with_blocks!(self.quant, B => {
                         run.run(Products::<B> { weights, row_bytes, x, out, n, panel, format: PhantomData })
@@ -118,7 +155,7 @@ impl CpuMatrix {
         }
     }
 
-    fn rows_from(&self, first: usize, count: usize) -> &[u8] {
+    pub fn rows_from(&self, first: usize, count: usize) -> &[u8] {
         &self.bytes[first * self.row_bytes..(first + count) * self.row_bytes]
     }
 }
@@ -138,11 +175,11 @@ impl Run for Widest {
 }
 
 /// `x W^T` for all matrices side by side: `x` is `[n, cols]`, the result `[n, rows of all]`.
-pub(super) fn multiply(x: &[f32], matrices: &[CpuMatrix], way: Way) -> Vec<f32> {
-    product(x, matrices, way, Widest)
+pub(super) fn multiply(x: &[f32], matrices: &[CpuMatrix], way: Way, team: Option<&Team>) -> Vec<f32> {
+    product(x, matrices, way, team, Widest)
 }
 
-fn product(x: &[f32], matrices: &[CpuMatrix], way: Way, run: impl Run) -> Vec<f32> {
+fn product(x: &[f32], matrices: &[CpuMatrix], way: Way, team: Option<&Team>, run: impl Run) -> Vec<f32> {
     let cols = matrices[0].cols;
     let n = x.len() / cols;
     // A step within a long prompt picks no row to go on from.
@@ -151,19 +188,20 @@ fn product(x: &[f32], matrices: &[CpuMatrix], way: Way, run: impl Run) -> Vec<f3
     }
     let rows: usize = matrices.iter().map(|w| w.rows).sum();
     let mut columns = vec![0.0; rows * n];
-    let tile = match way {
-        Way::FewRows => dot::ROWS,
-        Way::ManyRows => TILE_ROWS,
-    };
     let mut operand: Option<Operand> = None;
     let mut rest = columns.as_mut_slice();
     for w in matrices {
         let operand = match &operand {
             Some(known) if known.order() == w.order() => known,
-            _ => operand.insert(Operand::new(x, cols, w.order(), tile)),
+            _ => operand.insert(w.prepare(x, way)),
         };
         let (out, after) = rest.split_at_mut(w.rows * n);
-        w.multiply(operand, n, way, run, out);
+        match team {
+            Some(team) => team.multiply(w, x, n, way, out, &|rows, out| {
+                w.multiply_with(run, rows.start, operand, n, way, out);
+            }),
+            None => w.multiply_with(run, 0, operand, n, way, out),
+        }
         rest = after;
     }
     if n == 1 { columns } else { transposed(&columns, rows, n) }
@@ -198,4 +236,4 @@ pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

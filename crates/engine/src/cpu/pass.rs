@@ -4,12 +4,14 @@ use super::attention::{HeadGains, softmax};
 use super::edits::{Latches, change, holds};
 use super::matrix::multiply;
 use super::norm;
+use super::team::Team;
 use super::{Cpu, CpuKv, CpuMatrix, Geometry, Way};
 use crate::EngineError;
 use crate::backend::{HeadNorms, Norm, Pass};
 use crate::edit::{Condition, PlannedEdit};
 use candle_core::{Device, Tensor};
 use std::ops::Range;
+use std::rc::Rc;
 use tiller_kernels::{Drawn, LANE_BIT, LANES, Row, Step, TapRows};
 use tiller_model::Activation;
 use tiller_sites::Site;
@@ -23,6 +25,8 @@ pub(crate) struct StepState {
     pub latches: Latches,
     /// The token at each place of the KV cache, while tokens are remembered.
     pub text: Vec<u32>,
+    /// Other threads that take a part in large products.
+    pub team: Option<Rc<Team>>,
 }
 
 pub(crate) struct CpuPass<'a> {
@@ -142,7 +146,7 @@ impl Pass for CpuPass<'_> {
             None => x,
         };
         let n = normed.x.dim(0)?;
-        let products = multiply(&values(&normed.x)?, w, self.way);
+        let products = multiply(&values(&normed.x)?, w, self.way, self.state.team.as_deref());
         let width = w.iter().map(CpuMatrix::rows).sum::<usize>();
         let y = Tensor::from_vec(products, (n, width), &Device::Cpu)?;
         Ok(x.over(match bias {

@@ -2,7 +2,7 @@ use super::*;
 use tiller_formats::quantise;
 
 /// Numbers between -1 and 1 that look random (a linear congruential generator, Knuth's constants).
-fn noise(n: usize, seed: u64) -> Vec<f32> {
+pub fn noise(n: usize, seed: u64) -> Vec<f32> {
     let mut state = seed;
     let step = |_| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -20,7 +20,7 @@ impl Run for Portably {
     }
 }
 
-fn matrix(quant: Quant, rows: usize, cols: usize, seed: u64) -> CpuMatrix {
+pub fn matrix(quant: Quant, rows: usize, cols: usize, seed: u64) -> CpuMatrix {
     let mut matrix = CpuMatrix::new(quant, rows, cols);
     matrix.push_rows(0, &quantise(quant, &noise(rows * cols, seed)).expect("whole blocks"));
     matrix
@@ -59,8 +59,8 @@ fn every_format_is_multiplied_as_if_it_were_dequantised() {
                 let x = noise(n * cols, 2 + n as u64);
                 for way in [Way::FewRows, Way::ManyRows] {
                     let what = format!("{quant}, {rows} x {cols}, {n} rows, {way:?}");
-                    check(&product(&x, std::slice::from_ref(&w), way, Widest), &x, &w, &what);
-                    let portable = product(&x, std::slice::from_ref(&w), way, Portably);
+                    check(&product(&x, std::slice::from_ref(&w), way, None, Widest), &x, &w, &what);
+                    let portable = product(&x, std::slice::from_ref(&w), way, None, Portably);
                     check(&portable, &x, &w, &format!("{what}, portable"));
                 }
             }
@@ -75,9 +75,9 @@ fn a_row_is_multiplied_alike_in_any_company() {
         let w = [matrix(quant, rows, cols, 1)];
         let x = noise(9 * cols, 5);
         for way in [Way::FewRows, Way::ManyRows] {
-            let together = multiply(&x, &w, way);
+            let together = multiply(&x, &w, way, None);
             for (i, x) in x.chunks_exact(cols).enumerate() {
-                assert_eq!(multiply(x, &w, way), together[i * rows..(i + 1) * rows], "{quant}, {way:?}, row {i}");
+                assert_eq!(multiply(x, &w, way, None), together[i * rows..(i + 1) * rows], "{quant}, {way:?}, row {i}");
             }
         }
     }
@@ -86,7 +86,7 @@ fn a_row_is_multiplied_alike_in_any_company() {
 #[test]
 fn no_rows_give_no_rows() {
     for way in [Way::FewRows, Way::ManyRows] {
-        assert!(multiply(&[], &[matrix(Quant::Q4_1, 5, 64, 1)], way).is_empty());
+        assert!(multiply(&[], &[matrix(Quant::Q4_1, 5, 64, 1)], way, None).is_empty());
     }
 }
 
@@ -95,7 +95,7 @@ fn matrices_of_different_formats_lie_side_by_side() {
     let w = [Quant::Q4_1, Quant::Q8_0, Quant::F32, Quant::Q6K].map(|quant| matrix(quant, 5, 256, 3));
     let x = noise(3 * 256, 4);
     for way in [Way::FewRows, Way::ManyRows] {
-        let all = multiply(&x, &w, way);
+        let all = multiply(&x, &w, way, None);
         for (i, w) in w.iter().enumerate() {
             let part: Vec<f32> = all.chunks_exact(20).flat_map(|row| &row[5 * i..5 * i + 5]).copied().collect();
             check(&part, &x, w, &format!("{} beside others", w.quant));
@@ -112,7 +112,7 @@ fn half_floats_that_are_not_numbers_stay_so() {
         w.push_rows(0, &half.to_le_bytes());
         let expected = dequantise(Quant::F16, &half.to_le_bytes(), 1)[0];
         for way in [Way::FewRows, Way::ManyRows] {
-            let found = product(&[1.0], std::slice::from_ref(&w), way, Widest)[0];
+            let found = product(&[1.0], std::slice::from_ref(&w), way, None, Widest)[0];
             assert!(found == expected || found.is_nan() && expected.is_nan(), "{half:#x}: {found}, not {expected}");
         }
     }
