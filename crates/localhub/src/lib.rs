@@ -28,5 +28,6 @@ pub use digest::sha256_of_file;
 pub use faults::{Fault, Faults};
 pub use log::{Log, Logged};
 pub use mime::of as content_type;
+pub use page::ISOLATION;
 pub use pypi::{GEMMA3_270M, Packaged, Part, QWEN25_CODER_05B, SMOLLM2_135M, fill_from_pypi, find_pip};
 pub use server::{Config, Server, serve};

@@ -10,10 +10,14 @@ use crate::refusal::Refusal;
 use crate::send::{Outgoing, send, set};
 use crate::server::Hub;
 use axum::extract::State;
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 use std::path::Path;
 use std::time::UNIX_EPOCH;
+
+/// What isolates a page from other pages: then its threads may share memory. Its workers' scripts need the second too.
+pub const ISOLATION: [(&str, &str); 2] =
+    [("cross-origin-opener-policy", "same-origin"), ("cross-origin-embedder-policy", "require-corp")];
 
 /// Any path that is not the hub's.
 pub async fn page(State(hub): State<Hub>, method: Method, uri: Uri, headers: HeaderMap) -> Result<Response, Refusal> {
@@ -39,6 +43,11 @@ pub async fn page(State(hub): State<Hub>, method: Method, uri: Uri, headers: Hea
     };
     // A rebuilt page must be seen at once; what has not changed costs one 304.
     set(&mut response, header::CACHE_CONTROL, "no-cache");
+    if hub.isolated {
+        for (name, value) in ISOLATION {
+            set(&mut response, HeaderName::from_static(name), value);
+        }
+    }
     Ok(response)
 }
 

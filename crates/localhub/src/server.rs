@@ -24,21 +24,29 @@ pub struct Config {
     pub bind: SocketAddr,
     /// More can be ordered later, from [`Server::faults`].
     pub faults: Faults,
+    /// Whether the page is isolated from other pages, so that its threads may share memory: it computes with several.
+    pub isolated: bool,
 }
 
 impl Config {
-    /// The files below `hub_root`, no page, no faults, on a free port of this machine only.
+    /// The files below `hub_root`, no page (which would be isolated), no faults, on a free port of this machine only.
     pub fn new(hub_root: impl Into<PathBuf>) -> Self {
         Self {
             dist: None,
             hub_root: hub_root.into(),
             bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             faults: Faults::default(),
+            isolated: true,
         }
     }
 
     pub fn with_page(self, dist: impl Into<PathBuf>) -> Self {
         Self { dist: Some(dist.into()), ..self }
+    }
+
+    /// As a host answers that knows nothing of isolation.
+    pub fn without_isolation(self) -> Self {
+        Self { isolated: false, ..self }
     }
 }
 
@@ -97,7 +105,13 @@ pub fn serve(config: Config) -> Result<Server> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
 
     let (faults, log) = (Arc::new(config.faults), Arc::new(Log::default()));
-    let hub = Hub { dist: config.dist, shelf: Shelf::new(config.hub_root), address, faults: faults.clone() };
+    let hub = Hub {
+        dist: config.dist,
+        shelf: Shelf::new(config.hub_root),
+        address,
+        faults: faults.clone(),
+        isolated: config.isolated,
+    };
     let router = router(hub, log.clone());
     let (stop, stopped) = oneshot::channel();
     let thread = thread::Builder::new().name("local hub".to_owned()).spawn(move || {
@@ -122,6 +136,7 @@ pub struct Hub {
     pub dist: Option<PathBuf>,
     pub shelf: Shelf,
     pub faults: Arc<Faults>,
+    pub isolated: bool,
     address: SocketAddr,
 }
 

@@ -28,6 +28,8 @@ pub struct Seen {
     pub model: Option<String>,
     /// `gpu` or `cpu`.
     pub backend: Option<String>,
+    /// Threads that compute on the CPU.
+    pub threads: Option<usize>,
     pub progress: Option<String>,
     pub prompt: Option<String>,
     pub pairs: Vec<(String, String)>,

@@ -15,6 +15,7 @@ const run = (id) => ({
 return {
   model: state("model-status"),
   backend: at("model-status")?.dataset.backend ?? null,
+  threads: at("model-status")?.dataset.threads == null ? null : Number(at("model-status").dataset.threads),
   progress: text("progress"),
   prompt: at("prompt")?.value ?? null,
   pairs: all("pair-positive").map((positive, i) => [positive.value, all("pair-negative")[i]?.value ?? ""]),

@@ -11,6 +11,11 @@ pub fn bytes(count: u64) -> String {
     }
 }
 
+/// `in one thread`, `in 4 threads`.
+pub fn threads(count: u32) -> String {
+    if count == 1 { "in one thread".into() } else { format!("in {count} threads") }
+}
+
 /// `8 s`, `2 min`, `1 h 5 min`.
 pub fn duration(seconds: f64) -> String {
     match seconds.max(0.0) {

@@ -237,9 +237,18 @@ fn ModelStatus() -> impl IntoView {
         let speed = bench.speed.get().map(|rate| format!(", {} tok/s", figures::quantity(rate))).unwrap_or_default();
         format!("{} on {place}{speed}", model.quantisation)
     };
+    let threads = move || bench.backend.with(|report| report.as_ref().map(|report| report.threads));
+    let help = move || {
+        let what =
+            "The model in this tab, how its weights are stored, what computes, and tokens a second in the last run";
+        match threads().filter(|_| backend().as_deref() == Some("cpu")) {
+            Some(threads) => format!("{what}. The CPU computes {}.", figures::threads(threads)),
+            None => what.into(),
+        }
+    };
     view! {
-        <div class="model" data-testid="model-status" data-state=state data-backend=backend data-heap-bytes=heap
-            title="The model in this tab, how its weights are stored, what computes, and tokens a second in the last run">
+        <div class="model" data-testid="model-status" data-state=state data-backend=backend data-threads=threads
+            data-heap-bytes=heap title=help>
             <span class="dot" aria-hidden="true"></span>
             <b>{name}</b>
             <span class="details">{details}</span>

@@ -276,6 +276,8 @@ pub struct BackendReport {
     pub adapter: String,
     /// The adapter is a software one.
     pub software: bool,
+    /// Threads that compute on the CPU; beside a GPU one.
+    pub threads: u32,
     /// One sentence where something is not as one would wish (no WebGPU, software only), and what follows.
     pub note: Option<String>,
 }

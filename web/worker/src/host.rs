@@ -91,6 +91,16 @@ pub async fn breathe() {
     let _ = receiver.await;
 }
 
+/// Lets others run for so many milliseconds.
+pub async fn sleep(milliseconds: i32) {
+    let begin = |wake: js_sys::Function, _| {
+        scope()
+            .set_timeout_with_callback_and_timeout_and_arguments_0(&wake, milliseconds)
+            .expect("workers have timers");
+    };
+    let _ = wasm_bindgen_futures::JsFuture::from(js_sys::Promise::new(&mut { begin })).await;
+}
+
 /// At most so many progress events a second reach the page.
 pub struct Throttle {
     last: Cell<f64>,

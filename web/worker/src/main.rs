@@ -2,7 +2,7 @@
 //!
 //! Messages arrive on one queue. Those that steer a job that runs (stop it, change its strength) act at once; the
 //! others are jobs, and jobs run one after the other, because there is one engine. Only what needs no engine (asking the
-//! hub what there is) goes on beside them.
+//! hub what there is) goes on beside them. Where several threads may compute, the same program runs in each of them.
 
 #![cfg_attr(not(target_arch = "wasm32"), allow(unused))]
 
@@ -21,6 +21,8 @@ mod host;
 #[cfg(target_arch = "wasm32")]
 mod jobs;
 #[cfg(target_arch = "wasm32")]
+mod lanes;
+#[cfg(target_arch = "wasm32")]
 mod live;
 #[cfg(target_arch = "wasm32")]
 mod lookup;
@@ -29,7 +31,9 @@ mod restores;
 #[cfg(target_arch = "wasm32")]
 fn main() {
     console_error_panic_hook::set_once();
-    desk::open();
+    if !lanes::is_lane() {
+        desk::open();
+    }
 }
 
 /// The worker runs in a browser only; a native build of the workspace still has to link.

@@ -46,7 +46,8 @@ const FLARE: Engine = Engine { page: "flare", package: Some("@sauravpanda/flare"
 /// Tiller first, on the same browser as the others.
 pub const ENGINES: &[Engine] = &[
     Engine { name: "Tiller, WebGPU", gpu: true, ..TILLER },
-    Engine { name: "Tiller, CPU", ..TILLER },
+    Engine { name: "Tiller, CPU, 1 thread", ..TILLER },
+    Engine { name: "Tiller, CPU, all threads", threads: Threads::All, ..TILLER },
     Engine { name: "wllama, WebGPU", gpu: true, ..WLLAMA },
     Engine { name: "wllama, CPU, 1 thread", ..WLLAMA },
     Engine { name: "wllama, CPU, all threads", threads: Threads::All, ..WLLAMA },

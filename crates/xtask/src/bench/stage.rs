@@ -12,7 +12,7 @@ use serde_json::Value;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tiller_localhub::{SafePath, content_type};
+use tiller_localhub::{ISOLATION, SafePath, content_type};
 use tokio::io::AsyncReadExt;
 use tokio::runtime::Runtime;
 
@@ -124,9 +124,7 @@ async fn send(path: &Path, isolated: bool) -> std::io::Result<Response> {
         (header::CACHE_CONTROL, "no-store".to_owned()),
     ];
     if isolated {
-        let named = |name: &'static str, value: &str| (HeaderName::from_static(name), value.to_owned());
-        headers.push(named("cross-origin-opener-policy", "same-origin"));
-        headers.push(named("cross-origin-embedder-policy", "require-corp"));
+        headers.extend(ISOLATION.map(|(name, value)| (HeaderName::from_static(name), value.to_owned())));
     }
     let mut response = Body::from_stream(chunks).into_response();
     for (name, value) in headers {

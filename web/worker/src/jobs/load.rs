@@ -95,6 +95,9 @@ async fn load(bench: &mut Bench, live: &Live, model: ModelRef, download: bool) -
         bench.sae = None;
     }
     bench.loaded = Some(model.clone());
+    if let Some(session) = &mut bench.session {
+        bench.backend.staff(&mut session.engine);
+    }
 
     report(live, Stage::Compiling, 0, None, None);
     tune_device(bench).await;

@@ -1,5 +1,6 @@
 //! What computes, and the choice of it.
 
+use crate::figures;
 use crate::workbench::Workbench;
 use leptos::prelude::*;
 use tiller_protocol::BackendChoice;
@@ -13,7 +14,7 @@ pub fn Backend() -> impl IntoView {
             "" => "WebGPU computes.".into(),
             adapter => format!("WebGPU computes, on {adapter}."),
         },
-        Some(_) => "The CPU computes, in WebAssembly.".into(),
+        Some(report) => format!("The CPU computes, in WebAssembly, {}.", figures::threads(report.threads)),
     };
     let option = move |choice: BackendChoice, name: &'static str, help: &'static str| {
         view! {
