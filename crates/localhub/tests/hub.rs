@@ -217,6 +217,21 @@ fn the_page_learns_where_its_hub_is() {
     assert_eq!(hub.get("/none.js", &[]).status(), 404);
 }
 
+#[test]
+fn the_page_is_isolated_unless_it_is_not_to_be() {
+    let hub = Fixture::new();
+    let open =
+        serve(Config::new(hub.folder.join("hub")).with_page(hub.folder.join("dist")).without_isolation()).unwrap();
+    for path in ["/", "/app.wasm"] {
+        let isolated = hub.get(path, &[]);
+        let answer = agent(10).get(format!("{}{path}", open.origin())).call().unwrap();
+        for (name, value) in tiller_localhub::ISOLATION {
+            assert_eq!(header(&isolated, name), value);
+            assert!(!answer.headers().contains_key(name), "{name} at {path}");
+        }
+    }
+}
+
 /// Written to the socket as it stands: an HTTP client would tidy the path first.
 #[test]
 fn no_path_leaves_its_folder() {

@@ -36,5 +36,6 @@ mod patching;
 mod probes;
 mod steering;
 mod storage_troubles;
+mod threads;
 mod untrusted_text;
 mod vectors;

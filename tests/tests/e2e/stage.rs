@@ -5,7 +5,7 @@ use crate::chromedriver::Chromedriver;
 use crate::folders::{self, Scratch};
 use crate::page::Page;
 use anyhow::{Context, Result};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 use tiller_localhub::{Config, Server};
 use tokio::sync::{Mutex, MutexGuard};
@@ -27,7 +27,13 @@ pub struct Stage {
 impl Stage {
     /// Waits for its turn, then starts a hub and a driver.
     pub async fn set(name: &'static str) -> Result<Stage> {
-        Stage::of(name, tiller_tests::hub_cache(), folders::dist()?, Vec::new()).await
+        Stage::of(name, Config::new(tiller_tests::hub_cache()).with_page(folders::dist()?), Vec::new()).await
+    }
+
+    /// The same from a host that does not isolate the page.
+    pub async fn set_without_isolation(name: &'static str) -> Result<Stage> {
+        let config = Config::new(tiller_tests::hub_cache()).with_page(folders::dist()?).without_isolation();
+        Stage::of(name, config, Vec::new()).await
     }
 
     /// With a hub of its own, which has small models only ([`crate::small_models`]), and a worker that takes orders
@@ -36,15 +42,15 @@ impl Stage {
         let (hub, dist) = (Scratch::new("hub")?, Scratch::new("dist")?);
         crate::small_models::fill(hub.path())?;
         crate::orders::copy_page(&folders::dist()?, dist.path())?;
-        let (hub_root, page) = (hub.path().to_owned(), dist.path().to_owned());
-        Stage::of(name, hub_root, page, vec![hub, dist]).await
+        let config = Config::new(hub.path()).with_page(dist.path());
+        Stage::of(name, config, vec![hub, dist]).await
     }
 
-    async fn of(name: &'static str, hub: PathBuf, dist: PathBuf, folders: Vec<Scratch>) -> Result<Stage> {
+    async fn of(name: &'static str, config: Config, folders: Vec<Scratch>) -> Result<Stage> {
         let turn = TURN.lock().await;
         tiller_tests::model_file();
-        let hub = tiller_localhub::serve(Config::new(hub).with_page(dist))?;
-        Ok(Stage { name, hub, driver: Chromedriver::start().await?, folders: folders, ordered: &[], _turn: turn })
+        let hub = tiller_localhub::serve(config)?;
+        Ok(Stage { name, hub, driver: Chromedriver::start().await?, folders, ordered: &[], _turn: turn })
     }
 
     /// The folder that this hub serves, where it is one of its own.

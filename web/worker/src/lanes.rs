@@ -6,11 +6,12 @@
 
 use crate::host;
 use js_sys::{Atomics, Int32Array, Object, Reflect, SharedArrayBuffer, Uint8Array};
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 use tiller_engine::{SharedMemory, Team};
 use wasm_bindgen::prelude::*;
-use web_sys::{DedicatedWorkerGlobalScope, Worker, WorkerOptions};
+use web_sys::{DedicatedWorkerGlobalScope, Event, Worker, WorkerOptions};
 
 /// What the scope of a lane is called: by it the program knows that it is not the engine's worker.
 const NAME: &str = "tiller lane";
@@ -35,6 +36,7 @@ pub fn is_lane() -> bool {
 pub struct Lanes {
     pub team: Rc<Team>,
     workers: Vec<Worker>,
+    _on_error: Closure<dyn FnMut(Event)>,
 }
 
 impl Lanes {
@@ -49,12 +51,23 @@ impl Lanes {
         }
         let buffer = SharedArrayBuffer::new(Team::memory_bytes(lanes) as u32);
         let team = Rc::new(Team::new(Box::new(Shared::new(&buffer)), lanes));
-        let workers = (0..lanes).map(|lane| start_lane(&buffer, lane)).collect::<Result<_, _>>().ok()?;
+        let failed = Rc::new(Cell::new(0));
+        let on_error = {
+            let failed = failed.clone();
+            Closure::<dyn FnMut(Event)>::new(move |error: Event| {
+                // Else it would be an error of this worker, and the page would take the engine for stopped.
+                error.prevent_default();
+                failed.set(failed.get() + 1);
+                web_sys::console::warn_1(&"a thread beside the engine's has failed; the others do its work".into());
+            })
+        };
+        let start = |lane| start_lane(&buffer, lane, &on_error);
+        let workers = (0..lanes).map(start).collect::<Result<_, _>>().ok()?;
         let begun = host::seconds();
-        while team.threads() <= lanes && host::seconds() - begun < START_S {
+        while team.threads() + failed.get() <= lanes && host::seconds() - begun < START_S {
             host::sleep(LOOK_MS).await;
         }
-        Some(Lanes { team, workers })
+        Some(Lanes { team, workers, _on_error: on_error })
     }
 }
 
@@ -64,10 +77,15 @@ impl Drop for Lanes {
     }
 }
 
-fn start_lane(buffer: &SharedArrayBuffer, lane: usize) -> Result<Worker, JsValue> {
+fn start_lane(
+    buffer: &SharedArrayBuffer,
+    lane: usize,
+    on_error: &Closure<dyn FnMut(Event)>,
+) -> Result<Worker, JsValue> {
     let options = WorkerOptions::new();
     options.set_name(NAME);
     let worker = Worker::new_with_options("./lane.js", &options)?;
+    worker.set_onerror(Some(on_error.as_ref().unchecked_ref()));
     let order = Object::new();
     let parts = [("module", wasm_bindgen::module()), ("memory", buffer.into()), ("lane", (lane as u32).into())];
     for (name, part) in parts {
