@@ -19,6 +19,9 @@ const NAME: &str = "tiller lane";
 /// Threads at the most: a product of a small model gains little from more, and every lane has memory of its own.
 const MOST_THREADS: usize = 4;
 
+/// Bytes of weights that the lanes may hold together, beside those that the engine holds.
+const MOST_BYTES: usize = 512 << 20;
+
 /// Seconds that lanes may take to begin. Who comes later is not used.
 const START_S: f64 = 5.0;
 /// Milliseconds from one look at whether they have begun to the next.
@@ -50,7 +53,7 @@ impl Lanes {
             return None;
         }
         let buffer = SharedArrayBuffer::new(Team::memory_bytes(lanes) as u32);
-        let team = Rc::new(Team::new(Box::new(Shared::new(&buffer)), lanes));
+        let team = Rc::new(Team::new(Box::new(Shared::new(&buffer)), lanes, MOST_BYTES));
         let failed = Rc::new(Cell::new(0));
         let on_error = {
             let failed = failed.clone();

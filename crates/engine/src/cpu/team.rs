@@ -65,6 +65,9 @@ pub struct Team {
     tag: Cell<u32>,
     /// By matrix, who has a copy of which rows: they follow one another to the matrix's end.
     shares: RefCell<HashMap<u32, Rc<[Share]>>>,
+    /// Bytes of weights that the lanes may yet be given.
+    room: Cell<usize>,
+    most_bytes: usize,
 }
 
 struct Lane {
@@ -96,10 +99,18 @@ impl Team {
     }
 
     /// `memory`: at least [`Team::memory_bytes`] of zeros, in which so many lanes work, or will ([`work_as_lane`]).
-    pub fn new(memory: Box<dyn SharedMemory>, lanes: usize) -> Team {
+    /// `most_bytes`: of weights, that all lanes together may hold; products with further matrices are not divided.
+    pub fn new(memory: Box<dyn SharedMemory>, lanes: usize, most_bytes: usize) -> Team {
         assert!(lanes <= layout::MOST_LANES, "at most {} lanes", layout::MOST_LANES);
         let lane = |lane| Lane { words: LaneWords::of(lane), given_up: Cell::new(false) };
-        Team { memory, lanes: (0..lanes).map(lane).collect(), tag: Cell::new(0), shares: RefCell::default() }
+        Team {
+            memory,
+            lanes: (0..lanes).map(lane).collect(),
+            tag: Cell::new(0),
+            shares: RefCell::default(),
+            room: Cell::new(most_bytes),
+            most_bytes,
+        }
     }
 
     /// Threads that compute: the engine's own, and the lanes that have begun and were not given up.
@@ -115,6 +126,7 @@ impl Team {
     /// The lanes drop the weights that they hold: those of another model.
     pub(crate) fn forget(&self) {
         self.shares.borrow_mut().clear();
+        self.room.set(self.most_bytes);
         for lane in self.present() {
             self.begin(lane, &Description::of(Job::Forget), 1);
             self.finish(lane, 1);
@@ -225,9 +237,11 @@ impl Team {
         }
         let lanes: Vec<usize> = self.present().collect();
         let rows = w.rows() / (lanes.len() + 1) / ROWS * ROWS;
-        if lanes.is_empty() || rows == 0 {
+        let bytes = rows * lanes.len() * w.row_bytes();
+        if bytes == 0 || bytes > self.room.get() {
             return Rc::new([]);
         }
+        self.room.set(self.room.get() - bytes);
         let first = w.rows() - rows * lanes.len();
         let share = |(i, lane)| Share { lane, rows: first + i * rows..first + (i + 1) * rows };
         let shares: Rc<[Share]> = lanes.into_iter().enumerate().map(share).collect();

@@ -76,6 +76,10 @@ struct Threads {
 
 impl Threads {
     fn new(lanes: usize) -> Threads {
+        Threads::with_room(lanes, usize::MAX)
+    }
+
+    fn with_room(lanes: usize, most_bytes: usize) -> Threads {
         let common = Arc::new(Common {
             words: (0..INPUT / 4).map(|_| AtomicU32::new(0)).collect(),
             bytes: (0..Team::memory_bytes(lanes)).map(|_| AtomicU8::new(0)).collect(),
@@ -84,7 +88,7 @@ impl Threads {
             results: AtomicUsize::new(0),
         });
         let view = |is_lane| View { common: common.clone(), is_lane };
-        let team = Team::new(Box::new(view(false)), lanes);
+        let team = Team::new(Box::new(view(false)), lanes, most_bytes);
         let lane = |lane| {
             let memory = view(true);
             thread::spawn(move || work_as_lane(&memory, lane))
@@ -206,7 +210,7 @@ fn a_lane_that_does_not_take_its_rows_is_given_up_and_one_that_never_begins_is_n
 
     let view = View { common: threads.common.clone(), is_lane: false };
     threads.common.words.iter().for_each(|word| word.store(0, Ordering::SeqCst));
-    let unborn = Team::new(Box::new(view), 1);
+    let unborn = Team::new(Box::new(view), 1, usize::MAX);
     assert_eq!(matrix::multiply(&x, &w, Way::FewRows, Some(&unborn)), alone);
     assert_eq!((unborn.threads(), unborn.shares.borrow().len()), (1, 0));
 }
@@ -222,6 +226,22 @@ fn what_was_forgotten_is_given_anew() {
         threads.team().forget();
         assert!(threads.team().shares.borrow().is_empty());
     }
+}
+
+#[test]
+fn lanes_hold_no_more_than_they_may() {
+    let w = weights(Quant::Q8_0);
+    let threads = Threads::with_room(1, w[0].bytes());
+    let more = [weights(Quant::Q8_0), weights(Quant::Q8_0)];
+    let x = noise(COLS, 1);
+    let alone = matrix::multiply(&x, &w, Way::FewRows, None);
+    for w in more.iter().chain([&w]) {
+        assert_eq!(matrix::multiply(&x, w, Way::FewRows, Some(threads.team())), alone);
+    }
+    // Half of each of two matrices is what one takes, to some rows.
+    assert_eq!(threads.team().shares.borrow().len(), 2);
+    threads.team().forget();
+    threads.until_shared(&w, &x, Way::FewRows);
 }
 
 #[test]
