@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use tiller_engine::Site;
 use tiller_experiment::{SaePlace, Session};
 use tiller_formats::{ReadOptions, SaeFile};
-use tiller_interp::sae::{FeatureReading, PlacedSae, TokenLogit, feature_logits, nearest_features, text_features};
+use tiller_interp::neurons::WrittenToken;
+use tiller_interp::sae::{FeatureReading, PlacedSae, feature_logits, nearest_features, text_features};
 use tiller_interp::typical_norms;
 use tiller_protocol::{
     Event, FeatureCard, FeatureInText, FeatureLabel, FeatureSeen, FeatureText, LayerDirection, Passage, RunSpec,
@@ -230,13 +231,13 @@ pub async fn look_at(bench: &mut Bench, live: &Live, feature: u32) -> Result<Eve
         }
         _ => None,
     };
-    let spelt = |tokens: &[TokenLogit]| -> Vec<(String, f32)> {
+    let spelt = |tokens: &[WrittenToken]| -> Vec<(String, f32)> {
         tokens.iter().map(|found| (session.tokenizer.token_text(found.token), found.logit)).collect()
     };
     let card = FeatureCard {
         feature,
-        positive: spelt(&logits.positive),
-        negative: spelt(&logits.negative),
+        positive: spelt(&logits.raises),
+        negative: spelt(&logits.lowers),
         random: (
             logits.random_largest.iter().copied().fold(0.0, f32::max),
             logits.random_smallest.iter().copied().fold(0.0, f32::min),
