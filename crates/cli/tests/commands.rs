@@ -284,6 +284,7 @@ fn recipe(strength: f32) -> Recipe {
         shelf: Vec::new(),
         patch: Patching::default(),
         probe: None,
+        features: Default::default(),
         backend: Some("cpu".into()),
     }
 }

@@ -112,6 +112,7 @@ mod tests {
             shelf: Vec::new(),
             patch: crate::Patching::default(),
             probe: None,
+            features: Default::default(),
             backend: Some("gpu".into()),
         }
     }

@@ -21,6 +21,7 @@ mod consent;
 mod engine_troubles;
 mod evidence;
 mod fallback;
+mod features;
 mod gallery;
 mod grid;
 mod hub_troubles;

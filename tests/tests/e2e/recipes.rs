@@ -34,6 +34,7 @@ pub fn plain(model: ModelRef) -> Recipe {
         shelf: Vec::new(),
         patch: tiller_recipe::Patching::default(),
         probe: None,
+        features: Default::default(),
         backend: None,
     }
 }
