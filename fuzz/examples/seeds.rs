@@ -197,6 +197,7 @@ fn recipes() -> Vec<(&'static str, Recipe)> {
         lens: Lens::default(),
         shelf: Vec::new(),
         probe: None,
+        features: Default::default(),
         backend: Some("gpu".into()),
     };
     let bare = Recipe {
