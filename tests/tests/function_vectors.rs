@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use tiller_engine::BackendKind;
 use tiller_interp::InterpError;
-use tiller_interp::function_vector::{Answered, FunctionPlan, Query, TaskPrompts, function_vector};
+use tiller_interp::function_vector::{Answered, Baseline, FunctionPlan, Query, TaskPrompts, function_vector};
 use tiller_recipe::FunctionTask;
 use tiller_tests::load;
 
@@ -84,7 +84,8 @@ fn vectors_answers_and_the_choice_are_the_references() {
         reporting_demonstrated: queries(golden.reporting_demonstrated),
         reporting_shuffled: queries(golden.reporting_shuffled),
     };
-    let plan = FunctionPlan { layers: &golden.layers, strengths: &golden.strengths, seeds: &[1, 2] };
+    let baseline = Baseline::Shuffled;
+    let plan = FunctionPlan { baseline, layers: &golden.layers, strengths: &golden.strengths, seeds: &[1, 2] };
     let mut session = load(BackendKind::Cpu, 1024);
     let mut last = (0, 0);
     let progress = |done, total| {
@@ -115,6 +116,15 @@ fn vectors_answers_and_the_choice_are_the_references() {
     let shared = found.writes.iter().filter(|written| golden.writes.contains(&written.token)).count();
     assert!(shared >= 9, "{:?}, expected {:?}", found.writes, golden.writes);
 
+    // Bare queries in the place of shuffled prompts are the other baseline.
+    let bare: Vec<Vec<u32>> = task.choosing.iter().map(|query| query.prompt.clone()).collect();
+    let exchanged = TaskPrompts { shuffled: bare, ..task.clone() };
+    let by_hand = pollster::block_on(function_vector(&mut session.engine, &exchanged, &plan, &(), |_, _| {})).unwrap();
+    let of_bare = FunctionPlan { baseline: Baseline::Bare, ..plan };
+    let by_plan = pollster::block_on(function_vector(&mut session.engine, &task, &of_bare, &(), |_, _| {})).unwrap();
+    assert!(by_hand.direction == by_plan.direction && by_hand.direction != found.direction);
+    assert_eq!((by_hand.cells, by_hand.steered), (by_plan.cells, by_plan.steered));
+
     let none = TaskPrompts { choosing: Vec::new(), ..task };
     let refused = pollster::block_on(function_vector(&mut session.engine, &none, &plan, &(), |_, _| {}));
     assert!(matches!(refused, Err(InterpError::NoQueries)), "{refused:?}");
@@ -135,7 +145,8 @@ fn a_task_is_put_into_prompts_that_do_not_demonstrate_it_and_random_directions_d
         };
         assert!(with != without && sorted(with) == sorted(without));
     }
-    let plan = FunctionPlan { layers: &[7, 13], strengths: &[1.0, 2.0], seeds: &[1, 2, 3] };
+    let baseline = Baseline::Shuffled;
+    let plan = FunctionPlan { baseline, layers: &[7, 13], strengths: &[1.0, 2.0], seeds: &[1, 2, 3] };
     let found = pollster::block_on(function_vector(&mut session.engine, &task, &plan, &(), |_, _| {})).unwrap();
     println!("{found:?}");
     let random = found.random.iter().map(|random| random.log_prob).fold(f64::NEG_INFINITY, f64::max);

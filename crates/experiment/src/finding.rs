@@ -181,7 +181,7 @@ mod tests {
             divergence: 0.2,
             random: vec![reading(0.1), reading(random)],
         };
-        GridReport { perplexity_plain: 10.0, choosing: 5, cells: Vec::new(), chosen: Some(chosen) }
+        GridReport { perplexity_plain: 10.0, choosing: 5, possible: 0, cells: Vec::new(), chosen: Some(chosen) }
     }
 
     #[test]

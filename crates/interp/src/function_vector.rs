@@ -38,9 +38,23 @@ pub struct TaskPrompts {
     pub reporting_shuffled: Vec<Query>,
 }
 
+/// What is taken off the mean after demonstrations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Baseline {
+    /// The mean after shuffled demonstrations: what words and layout leave falls out. So does what shuffled ones still
+    /// say of the task, which is much where the outputs alone give it away, as capitals do.
+    #[default]
+    Shuffled,
+    /// The mean after queries without demonstrations (of those that choose): all that demonstrations leave stays, layout
+    /// included.
+    Bare,
+}
+
 /// Where and how strongly to try the vector.
 #[derive(Clone, Copy, Debug)]
 pub struct FunctionPlan<'a> {
+    pub baseline: Baseline,
     pub layers: &'a [u32],
     /// In multiples of the vector itself.
     pub strengths: &'a [f32],
@@ -72,7 +86,7 @@ pub struct FunctionReport {
     pub cells: Vec<FunctionCell>,
     pub layer: u32,
     pub strength: f32,
-    /// `[d_model]` at the chosen layer: mean after demonstrations less mean after shuffled ones.
+    /// `[d_model]` at the chosen layer: mean after demonstrations less the baseline's.
     #[serde(skip)]
     pub direction: Vec<f32>,
     /// L2 norm of `direction`.
@@ -104,8 +118,7 @@ pub struct FunctionReport {
 const WRITTEN: usize = 10;
 
 /// Makes the vector of each layer (Todd et al. 2024, "Function Vectors in Large Language Models"; Hendel et al. 2023): the
-/// mean residual stream after the block at the last token of demonstrated prompts, less that of shuffled ones, so that what
-/// words and layout leave there falls out. It is added at the last token of prompts without demonstrations; layer and
+/// mean residual stream after the block at the last token of demonstrated prompts, less that of a [`Baseline`]. It is added at the last token of prompts without demonstrations; layer and
 /// strength with the most right answers (of as many, the most probable ones) are chosen on one half of the queries and
 /// reported on the other, beside random directions of the same length.
 ///
@@ -128,7 +141,7 @@ pub async fn function_vector(
     let mut tally = Tally::new(total(task, plan), &mut progress);
     let sites: Vec<Site> = plan.layers.iter().map(|&layer| Site::ResidPost(layer)).collect();
     let mut last = Vec::with_capacity(2);
-    for prompts in [&task.demonstrated, &task.shuffled] {
+    for prompts in [&task.demonstrated, &baseline(task, plan)] {
         last.push(read(engine, prompts, &sites, Read::Last, &[], controls, |done, _| tally.within(done)).await?);
         tally.add(tokens(prompts));
     }
@@ -219,6 +232,13 @@ impl Answered {
             accuracy: found.iter().filter(|(right, _)| *right).count() as f64 / n,
             log_prob: found.iter().map(|(_, log_prob)| log_prob).sum::<f64>() / n,
         }
+    }
+}
+
+fn baseline(task: &TaskPrompts, plan: &FunctionPlan<'_>) -> Vec<Vec<u32>> {
+    match plan.baseline {
+        Baseline::Shuffled => task.shuffled.clone(),
+        Baseline::Bare => task.choosing.iter().map(|query| query.prompt.clone()).collect(),
     }
 }
 
@@ -314,7 +334,7 @@ fn queried(queries: &[Query]) -> u64 {
 
 fn total(task: &TaskPrompts, plan: &FunctionPlan<'_>) -> u64 {
     let cells = (plan.layers.len() * plan.strengths.len()) as u64;
-    let making = tokens(&task.demonstrated) + tokens(&task.shuffled) + cells * queried(&task.choosing);
+    let making = tokens(&task.demonstrated) + tokens(&baseline(task, plan)) + cells * queried(&task.choosing);
     let demonstrated = 2 * queried(&task.reporting_demonstrated) + queried(&task.reporting_shuffled);
     making + demonstrated + (2 + plan.seeds.len() as u64) * queried(&task.reporting)
 }

@@ -5,12 +5,12 @@ use crate::model_file::ModelSource;
 use crate::output;
 use crate::patching_flags::control_seeds;
 use anyhow::{Context, anyhow, bail};
-use clap::{Args, value_parser};
+use clap::{Args, ValueEnum, value_parser};
 use serde::Serialize;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use tiller_experiment::{ControlVectorFile, Session, VectorAtLayer};
-use tiller_interp::function_vector::{Answered, FunctionPlan, FunctionReport, function_vector};
+use tiller_interp::function_vector::{Answered, Baseline, FunctionPlan, FunctionReport, function_vector};
 use tiller_recipe::{FUNCTION_TASKS, FunctionTask, WordPair, word_pairs};
 
 #[derive(Args)]
@@ -23,6 +23,10 @@ pub struct Flags {
     /// chooses; what is reported is of the rest.
     #[arg(long, value_name = "FILE.csv|NAME")]
     task: String,
+    /// What is taken off the mean after demonstrations: the mean after demonstrations with their outputs exchanged, or
+    /// after bare queries.
+    #[arg(long, value_enum, default_value = "shuffled")]
+    baseline: BaselineFlag,
     /// Demonstrations before a query.
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = value_parser!(u8).range(2..))]
     demonstrations: u8,
@@ -45,11 +49,18 @@ pub struct Flags {
     json: bool,
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum BaselineFlag {
+    Shuffled,
+    Bare,
+}
+
 #[derive(Serialize)]
 struct Report<'a> {
     task: &'a str,
     pairs: usize,
     demonstrations: u8,
+    baseline: Baseline,
     /// Of the tokens that the vector writes.
     writes_texts: Vec<String>,
     #[serde(flatten)]
@@ -71,7 +82,11 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
     let task = session.function_prompts(&pairs, flags.demonstrations.into())?;
     let layers = flags.layers.unwrap_or_else(|| (1..session.engine.config().layers).step_by(3).collect());
     let seeds = control_seeds(flags.controls);
-    let plan = FunctionPlan { layers: &layers, strengths: &flags.strengths, seeds: &seeds };
+    let baseline = match flags.baseline {
+        BaselineFlag::Shuffled => Baseline::Shuffled,
+        BaselineFlag::Bare => Baseline::Bare,
+    };
+    let plan = FunctionPlan { baseline, layers: &layers, strengths: &flags.strengths, seeds: &seeds };
     let found = function_vector(&mut session.engine, &task, &plan, &(), |_, _| {}).await?;
     if let Some(out) = &flags.out {
         save(out, &found, session)?;
@@ -84,6 +99,7 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
         task: &flags.task,
         pairs: pairs.len(),
         demonstrations: flags.demonstrations,
+        baseline,
         writes_texts: texts,
         found: &found,
         backend: loaded.backend(),
