@@ -65,7 +65,7 @@ async fn features_of_a_text_are_found_named_pinned_linked_and_steered_by() -> Re
             ensure!(read.tokens.len() > 12 && read.listed.len() == 20, "{read:?}");
             ensure!(read.card == read.listed.first().copied(), "the strongest is looked at first: {read:?}");
             ensure!(read.positive.len() == 10, "{:?}", read.positive);
-            let deepest = read.tints.iter().filter(|tint| tint.contains("60%")).count();
+            let deepest = read.tints.iter().filter(|tint| tint.contains(" 60.0%")).count();
             ensure!(deepest >= 1, "the strongest token has the deepest colour: {:?}", read.tints);
             photograph(&page, "features").await?;
 

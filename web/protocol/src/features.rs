@@ -51,7 +51,7 @@ pub struct FeatureLabel {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct FeatureText {
     pub tokens: Vec<TokenFeatures>,
-    /// The strongest anywhere after the first token, descending.
+    /// Those that tell most anywhere after the first token, descending.
     pub features: Vec<FeatureInText>,
 }
 
@@ -60,7 +60,7 @@ pub struct TokenFeatures {
     pub text: String,
     /// Features that are not 0.
     pub active: u32,
-    /// The strongest, descending.
+    /// Those that tell most, descending: by their value, times how rarely they are active where that is known.
     pub top: Vec<(u32, f32)>,
     /// Length of what the SAE leaves out, over the length of the activation.
     pub error: f32,

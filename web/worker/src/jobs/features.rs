@@ -23,6 +23,8 @@ use tiller_sae::{Activation, Sae};
 /// Features that are named at each token, and followed through a text.
 const TOP: usize = 12;
 const FOLLOWED: usize = 40;
+/// So many more are looked at where it is known how rare each is: the strongest are mostly those that are always active.
+const CANDIDATES: usize = 10;
 /// Tokens that a feature's card names on each side.
 const LOGITS: usize = 10;
 const NEAR: usize = 8;
@@ -82,6 +84,13 @@ const BEFORE: usize = 14;
 const AFTER: usize = 7;
 
 impl Corpus {
+    /// What a feature's value tells: times the surprise that the feature is active at all, in nats. Where nothing is
+    /// known of it, the value.
+    fn tells(&self, feature: u32, value: f32) -> f32 {
+        let density = self.features.get(feature as usize).map(|found| found.density);
+        value * density.map_or(1.0, |density| -density.clamp(1e-6, 1.0).ln())
+    }
+
     fn seen(&self, feature: usize) -> Option<FeatureSeen> {
         let found = self.features.get(feature)?;
         let passages = found.passages.iter().filter_map(|place| self.passage(place)).collect();
@@ -184,13 +193,16 @@ pub async fn read(bench: &mut Bench, live: &Live, run: &RunSpec) -> Result<Event
     let mut tokens = session.tokens(&run.prompt)?;
     tokens.truncate(MOST_TOKENS);
     let edits = session.resolve_edits(&run.vectors, &run.edits, live).await?;
-    let what = FeatureReading { tokens: &tokens, top: TOP, followed: FOLLOWED, edits: &edits };
+    let (top, followed) = (TOP * CANDIDATES, FOLLOWED * CANDIDATES);
+    let what = FeatureReading { tokens: &tokens, top, followed, edits: &edits };
     let found = text_features(&mut session.engine, &loaded.placed(), &what, live, reading(live)).await?;
-    let token = |(&id, found): (&u32, &tiller_interp::sae::TokenFeatures)| TokenFeatures {
-        text: session.tokenizer.token_text(id),
-        active: found.active,
-        top: found.top.iter().map(|top| (top.feature, top.value)).collect(),
-        error: found.error as f32,
+    let corpus = &loaded.corpus;
+    let token = |(&id, found): (&u32, &tiller_interp::sae::TokenFeatures)| {
+        let mut top: Vec<(u32, f32)> = found.top.iter().map(|top| (top.feature, top.value)).collect();
+        top.sort_by(|a, b| corpus.tells(b.0, b.1).total_cmp(&corpus.tells(a.0, a.1)));
+        top.truncate(TOP);
+        let error = found.error as f32;
+        TokenFeatures { text: session.tokenizer.token_text(id), active: found.active, top, error }
     };
     let feature = |found: tiller_interp::sae::FeatureInText| FeatureInText {
         feature: found.feature,
@@ -200,7 +212,11 @@ pub async fn read(bench: &mut Bench, live: &Live, run: &RunSpec) -> Result<Event
     };
     let text = FeatureText {
         tokens: tokens.iter().zip(&found.tokens).map(token).collect(),
-        features: found.features.into_iter().map(feature).collect(),
+        features: {
+            let mut features = found.features;
+            features.sort_by(|a, b| corpus.tells(b.feature, b.max).total_cmp(&corpus.tells(a.feature, a.max)));
+            features.into_iter().take(FOLLOWED).map(feature).collect()
+        },
     };
     Ok(Event::FeaturesRead { job: live.job, text })
 }

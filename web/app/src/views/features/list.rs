@@ -26,8 +26,8 @@ pub fn List() -> impl IntoView {
     let heading = move || {
         let token = looking.token.get();
         bench.features.with(|work| match token.and_then(|position| work.text.tokens.get(position)) {
-            Some(token) => format!("Strongest at {}", visible(&token.text)),
-            None => "Strongest in the text".into(),
+            Some(token) => format!("Most telling at {}", visible(&token.text)),
+            None => "Most telling in the text".into(),
         })
     };
     let found = move || {
@@ -39,7 +39,7 @@ pub fn List() -> impl IntoView {
     view! {
         <section class="feature-list" aria-label="Features">
             <div class="row between">
-                <h2>{heading}</h2>
+                <h2 title="By value, times how rarely the feature is active on a corpus where that is known: the strongest of all are those that always are">{heading}</h2>
                 <Show when=move || looking.token.get().is_some()>
                     <button class="plain" on:click=move |_| looking.token.set(None)>"Whole text"</button>
                 </Show>
