@@ -2,7 +2,9 @@
 //! is said of it is what was planted.
 
 use tiller_engine::Site;
-use tiller_interp::sae::{FeatureReading, PlacedSae, feature_logits, nearest_features, sae_contrast, text_features};
+use tiller_interp::sae::{
+    CardTexts, FeatureReading, PlacedSae, feature_logits, nearest_features, sae_card, sae_contrast, text_features,
+};
 use tiller_interp::steer::random_direction;
 use tiller_sae::{Activation, Normalisation, Sae};
 use tiller_tests::organisms::Organism;
@@ -73,7 +75,7 @@ fn the_mood_of_a_sentence_is_the_mood_s_features_and_its_weather_the_weather_s()
 }
 
 #[test]
-fn the_answer_s_direction_raises_the_answer_and_no_random_one_does_as_much() {
+fn the_answer_s_direction_raises_one_answer_and_lowers_the_other_and_the_weather_s_does_neither() {
     let mut organism = Organism::open(None);
     let sae = planted_sae(&organism);
     let placed = placed(&sae);
@@ -90,8 +92,10 @@ fn the_answer_s_direction_raises_the_answer_and_no_random_one_does_as_much() {
     let turned = logits(7);
     assert_eq!((turned.raises[0].token, turned.lowers[0].token), (bad, good));
     assert!((turned.raises[0].logit + answer.lowers[0].logit).abs() < 1e-3 * turned.raises[0].logit);
-    let largest = answer.random_largest.iter().copied().fold(0.0, f32::max);
-    assert!(answer.raises[0].logit > 1.5 * largest, "{answer:?}");
+    // Of those that the answer does not touch, none moves: what moves is the answer's two words.
+    assert!(answer.raises[1].logit < 0.01 * answer.raises[0].logit, "{answer:?}");
+    assert_eq!((answer.random_largest.len(), answer.random_smallest.len()), (8, 8));
+    assert!(answer.random_largest.iter().zip(&answer.random_smallest).all(|(high, low)| *high > 0.0 && *low < 0.0));
     // Read by nobody: the unembedding does not look where the weather is kept.
     let unused = logits(4);
     assert!(unused.raises[0].logit < 0.05 * answer.raises[0].logit, "{unused:?}");
@@ -144,4 +148,80 @@ fn an_sae_of_another_model_is_refused() {
     let found = text_features(&mut organism.session.engine, &placed, &what, &(), |_, _| {});
     let error = pollster::block_on(found).unwrap_err().to_string();
     assert!(error.contains("reads 32 numbers") && error.contains("has 64"), "{error}");
+}
+
+/// A basis of the stream, each direction both ways: nothing is lost but by rounding.
+fn complete_sae() -> Sae {
+    let mut rows = Vec::new();
+    for axis in 0..WIDTH {
+        for sign in [1.0, -1.0f32] {
+            rows.extend((0..WIDTH).map(|i| if i == axis { sign } else { 0.0 }));
+        }
+    }
+    Sae {
+        d_in: WIDTH,
+        d_sae: 2 * WIDTH,
+        w_enc: rows.clone(),
+        b_enc: vec![0.0; 2 * WIDTH],
+        w_dec: rows,
+        b_dec: vec![0.0; WIDTH],
+        apply_b_dec_to_input: true,
+        activation: Activation::Relu,
+        normalisation: Normalisation::None,
+        transcoder: None,
+    }
+}
+
+#[test]
+fn an_sae_that_loses_nothing_costs_nothing_and_zeros_and_random_directions_do() {
+    let mut organism = Organism::open(None);
+    let sae = complete_sae();
+    let placed = placed(&sae);
+    let texts: Vec<Vec<u32>> = organism.pairs("mood").into_iter().take(20).map(|pair| pair.positive).collect();
+    let what = CardTexts { texts: &texts, longest: Some(4.0), seed: 1, with_loss: true };
+    let mut last = 0;
+    let engine = &mut organism.session.engine;
+    let card = pollster::block_on(sae_card(engine, &placed, &what, &(), |done, total| {
+        assert!(last <= done && done <= total, "{last}, {done} of {total}");
+        last = done;
+    }))
+    .unwrap();
+    assert_eq!((card.texts, card.tokens, card.left_out, card.features), (20, 200, 0, 128));
+    assert!((card.l0 - 64.0).abs() < 1e-9, "one of each pair: {}", card.l0);
+    assert!(card.sae.fvu < 1e-9 && (card.sae.length_ratio - 1.0).abs() < 1e-6, "{:?}", card.sae);
+    let (loss, of_sae) = (card.loss.unwrap(), card.sae.loss.unwrap());
+    assert_eq!(loss.tokens, 20 * 9);
+    assert!(loss.zero > loss.clean + 0.1, "{loss:?}");
+    assert!((of_sae.recovered.unwrap() - 1.0).abs() < 1e-4 && of_sae.divergence.abs() < 1e-5, "{of_sae:?}");
+    assert!((of_sae.cross_entropy - loss.clean).abs() < 1e-5);
+    // 64 components of 64 numbers lose nothing either; random directions do.
+    assert!(card.components.fvu < 1e-6);
+    assert!((card.components.loss.unwrap().cross_entropy - loss.clean).abs() < 1e-4);
+    assert!(card.random.fvu > 0.05 && card.random.loss.unwrap().divergence > 1e-3, "{:?}", card.random);
+}
+
+#[test]
+fn an_sae_of_few_features_is_judged_by_what_it_leaves_out() {
+    let mut organism = Organism::open(None);
+    // The largest of the planted directions alone, beside the mean of the streams.
+    let mut sae = planted_sae(&organism);
+    let texts: Vec<Vec<u32>> =
+        organism.pairs("mood").into_iter().take(24).flat_map(|pair| [pair.positive, pair.negative]).collect();
+    sae.b_enc = vec![-1e6; sae.d_sae];
+    sae.b_enc[..2].fill(0.0);
+    let place = placed(&sae);
+    let what = CardTexts { texts: &texts, longest: None, seed: 1, with_loss: false };
+    let engine = &mut organism.session.engine;
+    let card = pollster::block_on(sae_card(engine, &place, &what, &(), |_, _| {})).unwrap();
+    assert!(card.loss.is_none() && card.sae.loss.is_none());
+    // Each token has the one or the other of the pair, or, where the mood is not yet known, hardly anything of either.
+    assert!(card.l0 <= 1.0 && card.dead == sae.d_sae - 2 && card.dense == 2, "{card:?}");
+    assert!(card.active[0] > 0 && card.active[1] > 0);
+    // Without the constant that every stream has, hardly anything is reconstructed: more is left than varies.
+    assert!(card.sae.fvu > 10.0 && card.sae.length_ratio < 0.2, "{:?}", card.sae);
+    // One component of the streams' own leaves less than all.
+    assert!(card.components.fvu > 0.05 && card.components.fvu < 0.95, "{:?}", card.components);
+    let short = CardTexts { texts: &[vec![1, 2, 3]], ..what };
+    let error = pollster::block_on(sae_card(engine, &place, &short, &(), |_, _| {})).unwrap_err();
+    assert!(error.to_string().contains("2 tokens after their first"), "{error}");
 }

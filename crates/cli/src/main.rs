@@ -14,6 +14,7 @@ mod patching_flags;
 mod peak_memory;
 mod prompt_flags;
 mod recipe_file;
+mod sae_flags;
 mod sampling_flags;
 mod steering_flags;
 mod texts_file;
@@ -63,7 +64,7 @@ enum Command {
     Grid(grid::Flags),
     /// Fit probes to labelled texts at every layer, with their controls.
     Probe(probe::Flags),
-    /// Sparse autoencoders: read activations, train, judge.
+    /// Sparse autoencoders: features of texts, what they write, training, judging.
     #[command(subcommand)]
     Sae(sae::Sae),
     /// Run a shared experiment, plain and steered side by side.

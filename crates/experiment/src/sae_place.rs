@@ -40,12 +40,14 @@ pub enum SaePlaceError {
 }
 
 impl SaePlace {
-    /// Finds the place and checks that it is as wide as the SAE. `model` is what the loaded model is called.
+    /// Finds the place and checks that it is as wide as the SAE. `model` is what the loaded model is called;
+    /// `begins_with_bos`, whether its tokenizer puts that token before every text.
     pub fn find(
         sae: &Sae,
         trained_on: &TrainedOn,
         config: &ModelConfig,
         model: &str,
+        begins_with_bos: bool,
     ) -> Result<SaePlace, SaePlaceError> {
         if let Some(head) = trained_on.head {
             return Err(SaePlaceError::Head(head));
@@ -78,6 +80,18 @@ impl SaePlace {
                 "The SAE was trained on \"{}\", and the loaded model is {model}: features of another model mean little.",
                 shown(name)
             ));
+        }
+        match trained_on.prepend_bos {
+            Some(true) if !begins_with_bos => notes.push(
+                "The SAE was trained on texts that begin with the model's first token (BOS), which this model's tokenizer \
+                 does not put there: features of a text's first tokens are off."
+                    .into(),
+            ),
+            Some(false) if begins_with_bos => notes.push(
+                "The SAE was trained on texts without the model's first token (BOS), which this model's tokenizer puts there."
+                    .into(),
+            ),
+            _ => {}
         }
         let is_stream = matches!(site, Site::ResidPre(_) | Site::ResidMid(_) | Site::ResidPost(_));
         let is_centred_in_any_case = config.norm.kind == NormKind::Layer && is_stream;
@@ -138,7 +152,7 @@ mod tests {
         let config = ModelConfig::from_gguf(&pollster::block_on(Gguf::read(&model)).unwrap()).unwrap();
         let trained_on =
             TrainedOn { model: Some("org/Other-2B".into()), site: Some(site.into()), ..TrainedOn::default() };
-        SaePlace::find(&sae(d_in), &trained_on, &config, "tiny.gguf")
+        SaePlace::find(&sae(d_in), &trained_on, &config, "tiny.gguf", false)
     }
 
     #[test]

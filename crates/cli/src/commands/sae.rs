@@ -1,5 +1,9 @@
 //! `tiller sae`: sparse autoencoders.
 
+pub mod card;
+pub mod contrast;
+pub mod feature;
+pub mod features;
 pub mod harvest;
 pub mod train;
 
@@ -7,6 +11,14 @@ use clap::Subcommand;
 
 #[derive(Subcommand)]
 pub enum Sae {
+    /// The features of a text, token by token.
+    Features(features::Flags),
+    /// What one feature writes: the tokens it makes likelier, and the features that point its way.
+    Feature(feature::Flags),
+    /// The features in which two texts differ most.
+    Contrast(contrast::Flags),
+    /// How far an autoencoder can be trusted, beside principal components and random directions.
+    Card(card::Flags),
     /// Read the activations of many texts at one layer into a file, to train on.
     Harvest(harvest::Flags),
     /// Train a sparse autoencoder on activations that were harvested.
@@ -15,6 +27,10 @@ pub enum Sae {
 
 pub async fn run(sae: Sae) -> anyhow::Result<()> {
     match sae {
+        Sae::Features(flags) => features::run(flags).await,
+        Sae::Feature(flags) => feature::run(flags).await,
+        Sae::Contrast(flags) => contrast::run(flags).await,
+        Sae::Card(flags) => card::run(flags).await,
         Sae::Harvest(flags) => harvest::run(flags).await,
         Sae::Train(flags) => train::run(*flags).await,
     }
