@@ -44,6 +44,14 @@ fn write_all() {
     let settings = br#"{"bos_token": {"content": "<s>"}, "eos_token": "</s>", "chat_template": "{{ messages }}"}"#;
     let files = [tiny_repository::CONFIG.as_bytes(), TOKENIZER_JSON.as_bytes(), settings, &weights];
     write("repository", "tiny", &files.join(SEPARATOR));
+    for (name, layout, files) in SAES {
+        let read = |file: &&str| {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/saes").join(name);
+            fs::read(folder.join(file)).expect("a golden file")
+        };
+        let files: Vec<Vec<u8>> = files.iter().map(read).collect();
+        write("sae", name, &[&[layout], files.join(SEPARATOR).as_slice()].concat());
+    }
     for (name, recipe) in recipes() {
         write("recipe", name, recipe.to_json().expect("valid").as_bytes());
         write("link", name, to_fragment(&recipe).expect("short").as_bytes());
@@ -114,6 +122,16 @@ fn quantised_control_vector() -> Vec<u8> {
     }
     file.to_bytes().expect("no lists")
 }
+
+/// A golden SAE, the number of its layout in the fuzz target, and its files.
+const SAES: [(&str, u8, &[&str]); 6] = [
+    ("standard_layer_norm", 0, &["cfg.json", "sae_weights.safetensors"]),
+    ("before_6_topk", 0, &["cfg.json", "sae_weights.safetensors"]),
+    ("gemma_scope", 1, &["params.npz"]),
+    ("gemma_scope_compressed", 1, &["params.npz"]),
+    ("gemma_scope_2", 2, &["params.safetensors", "config.json"]),
+    ("mapping", 3, &["mapping.json", "sae.safetensors"]),
+];
 
 /// See [`tiller_fuzz::tokenizer_input`].
 const TOKENIZERS: [(&str, &str); 2] = [

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
 use tiller_experiment::{ControlVectorFile, VectorAtLayer};
+use tiller_formats::{Precision, SaeFile, TrainedOn};
 use tiller_model::{ModelRef, catalogue};
 use tiller_recipe::{Direction, Edit, Lens, Patching, Prompt, Recipe, Source, VERSION, Vector, View, to_fragment};
+use tiller_sae::{Activation, Normalisation, Sae};
 
 const CAPITAL: &str = "The capital of France is";
 const CAPITAL_TOKENS: [u64; 5] = [504, 3575, 282, 4649, 314];
@@ -637,4 +639,88 @@ fn ablate_measures_every_head_beside_random_units() {
         assert_eq!(layer["head_controls"].as_array().unwrap().len(), 1);
         assert!(layer["mlp"]["metric"].is_number() && layer["mlp"]["perplexity"].is_null());
     }
+}
+
+/// A folder with an SAE of 12 features of 576 numbers, after block 3: along the numbers 0 to 5, both ways.
+fn sae_folder(folder: &TempDir, site: &str) {
+    let mut rows = vec![0.0; 12 * 576];
+    for feature in 0..12 {
+        rows[feature * 576 + feature / 2] = if feature % 2 == 0 { 1.0 } else { -1.0 };
+    }
+    let sae = Sae {
+        d_in: 576,
+        d_sae: 12,
+        w_enc: rows.clone(),
+        b_enc: vec![0.0; 12],
+        w_dec: rows,
+        b_dec: vec![0.0; 576],
+        apply_b_dec_to_input: true,
+        activation: Activation::Relu,
+        normalisation: Normalisation::None,
+        transcoder: None,
+    };
+    let trained_on = TrainedOn { site: Some(site.into()), ..TrainedOn::default() };
+    for (name, bytes) in (SaeFile { sae, trained_on }).to_saelens(Precision::F32) {
+        std::fs::write(folder.path().join(name), bytes).expect("the file can be written");
+    }
+}
+
+fn sae(command: &str, folder: &Path, args: &[&str]) -> Output {
+    let (model, folder) = (model(), text(folder).to_string());
+    let named = ["sae", command, "--model", text(&model), "--backend", "cpu", "--sae", &folder];
+    tiller(&[&named, args].concat())
+}
+
+#[test]
+fn an_sae_s_features_of_a_text_are_the_numbers_of_its_activation() {
+    let folder = TempDir::new().expect("there is room");
+    sae_folder(&folder, "blocks.3.hook_resid_post");
+    let output = sae("features", folder.path(), &["--prompt", CAPITAL, "--top", "12", "--json"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let found = json(&String::from_utf8(output.stdout).expect("text"));
+    assert_eq!((found["site"].as_str(), found["tokens"].as_array().map(Vec::len)), (Some("blocks.3.hook_resid_post"), Some(5)));
+    // What `capture` writes of the same site.
+    let activations = TempDir::new().expect("there is room");
+    let out = activations.path().join("out.safetensors");
+    on_cpu("capture", &["--prompt", CAPITAL, "--sites", "blocks.3.hook_resid_post", "--out", text(&out)]);
+    let bytes = std::fs::read(&out).expect("it was written");
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).expect("it is safetensors");
+    let data = tensors.tensor("blocks.3.hook_resid_post").expect("it was captured").data().to_vec();
+    let number = |token: usize, column: usize| {
+        let at = 4 * (token * 576 + column);
+        f32::from_le_bytes(data[at..at + 4].try_into().expect("four bytes"))
+    };
+    for token in 0..5 {
+        let top = found["found"]["tokens"][token]["top"].as_array().expect("a list").clone();
+        assert_eq!(top.len(), 6, "one of each pair");
+        for feature in top {
+            let n = feature["feature"].as_u64().expect("a number") as usize;
+            let sign = if n % 2 == 0 { 1.0 } else { -1.0 };
+            let value = feature["value"].as_f64().expect("a number") as f32;
+            let expected = sign * number(token, n / 2);
+            assert!((value - expected).abs() <= 1e-5 * expected.abs().max(1.0), "{value}, expected {expected}");
+        }
+    }
+    let output = sae("feature", folder.path(), &["--json", "--top", "3", "4"]);
+    let found = json(&String::from_utf8(output.stdout).expect("text"));
+    assert_eq!(found["raises_texts"].as_array().map(Vec::len), Some(3), "{found}");
+    // Itself left out, all others at right angles: the lowest numbers first.
+    assert_eq!(found["near"][2]["feature"], 2, "{found}");
+}
+
+#[test]
+fn an_sae_that_does_not_fit_the_model_is_explained() {
+    let said = |output: Output| String::from_utf8(output.stderr).expect("text");
+    let folder = TempDir::new().expect("there is room");
+    sae_folder(&folder, "blocks.30.hook_resid_post");
+    let message = said(sae("features", folder.path(), &["--prompt", CAPITAL]));
+    assert!(message.contains("blocks 0 to 29"), "{message}");
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/saes/standard");
+    let message = said(sae("features", &golden, &["--prompt", CAPITAL]));
+    assert!(message.contains("reads 12 numbers") && message.contains("has 576"), "{message}");
+    sae_folder(&folder, "blocks.3.hook_resid_post");
+    let message = said(sae("feature", folder.path(), &["12"]));
+    assert!(message.contains("features 0 to 11"), "{message}");
+    let message = said(sae("features", &folder.path().join("none"), &["--prompt", CAPITAL]));
+    assert!(message.contains("could not be opened"), "{message}");
 }

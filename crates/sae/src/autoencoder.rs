@@ -136,4 +136,4 @@ impl Sae {
 }
 
 /// Of matching pursuit: a file that names more would hold up whoever opens it.
-pub const MOST_ITERATIONS: usize = 65_536;
+pub const MOST_ITERATIONS: usize = 8192;

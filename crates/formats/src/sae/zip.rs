@@ -43,7 +43,7 @@ fn field<const N: usize>(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_le_bytes(number))
 }
 
-/// The files of an archive. No two share bytes, and none is longer than deflating could have packed it.
+/// The files of an archive. No two share bytes, and together they are no longer than weights can have been packed.
 pub async fn entries(source: &impl ByteSource) -> Result<Vec<Entry>, SaeFileError> {
     let len = source.len();
     let tail_bytes = len.min(END_BYTES as u64 + LONGEST_COMMENT);
@@ -78,10 +78,11 @@ pub async fn entries(source: &impl ByteSource) -> Result<Vec<Entry>, SaeFileErro
     for _ in 0..count {
         let entry;
         (entry, rest) = central(rest)?;
-        if entry.packed > len || entry.bytes > longest(entry.packed) {
-            return Err(wrong(format!("\"{}\" is said to be longer than it can be", shown(&entry.name))));
-        }
         entries.push(entry);
+    }
+    let unpacked = entries.iter().fold(0u64, |sum, entry| sum.saturating_add(entry.bytes));
+    if unpacked > longest(len) || entries.iter().any(|entry| entry.packed > len) {
+        return Err(wrong("its files are said to be longer than they can be"));
     }
     // Each has bytes of its own: else many would come of few.
     let mut by_place: Vec<&Entry> = entries.iter().collect();

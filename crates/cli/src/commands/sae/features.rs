@@ -34,7 +34,6 @@ struct Report<'a> {
     site: String,
     tokens: &'a [u32],
     texts: &'a [String],
-    #[serde(flatten)]
     found: &'a TextFeatures,
     notes: &'a [String],
     backend: &'static str,
