@@ -678,7 +678,10 @@ fn an_sae_s_features_of_a_text_are_the_numbers_of_its_activation() {
     let output = sae("features", folder.path(), &["--prompt", CAPITAL, "--top", "12", "--json"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let found = json(&String::from_utf8(output.stdout).expect("text"));
-    assert_eq!((found["site"].as_str(), found["tokens"].as_array().map(Vec::len)), (Some("blocks.3.hook_resid_post"), Some(5)));
+    assert_eq!(
+        (found["site"].as_str(), found["tokens"].as_array().map(Vec::len)),
+        (Some("blocks.3.hook_resid_post"), Some(5))
+    );
     // What `capture` writes of the same site.
     let activations = TempDir::new().expect("there is room");
     let out = activations.path().join("out.safetensors");

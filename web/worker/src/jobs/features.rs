@@ -135,7 +135,8 @@ pub async fn load(bench: &mut Bench, live: &Live, source: SaeSource) -> Result<E
     let corpus = files.remove(CORPUS).and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
     let file = SaeFile::read(&files, &ReadOptions::default()).await.map_err(|error| unusable(error.to_string()))?;
     let config = session.engine.config();
-    let place = SaePlace::find(&file.sae, &file.trained_on, config, &session.facts.name)
+    let with_bos = session.tokenizer.begins_with_bos();
+    let place = SaePlace::find(&file.sae, &file.trained_on, config, &session.facts.name, with_bos)
         .map_err(|error| unusable(error.to_string()))?;
     let loaded = LoadedSae { sae: file.sae, place, corpus, typical_norm: None };
     let label = |(feature, seen): (u32, &OnCorpus)| Some((feature, seen.label.clone()?));
