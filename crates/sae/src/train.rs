@@ -21,7 +21,7 @@ mod gradient_tests;
 #[cfg(test)]
 mod recovery_tests;
 
-pub use fit::{Fit, fit};
+pub use fit::{Fit, feature_rows, fit};
 pub use options::{Auxiliary, Method, TrainError, TrainOptions};
 pub use rows::{ActivationRows, RowsInMemory};
 pub use trainer::{Progress, Trainer, train};

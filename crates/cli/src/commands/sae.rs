@@ -2,6 +2,7 @@
 
 pub mod card;
 pub mod contrast;
+pub mod describe;
 pub mod feature;
 pub mod features;
 pub mod harvest;
@@ -23,6 +24,8 @@ pub enum Sae {
     Harvest(harvest::Flags),
     /// Train a sparse autoencoder on activations that were harvested.
     Train(Box<train::Flags>),
+    /// Label features, and find the passages at which they are strongest.
+    Describe(Box<describe::Flags>),
 }
 
 pub async fn run(sae: Sae) -> anyhow::Result<()> {
@@ -33,5 +36,6 @@ pub async fn run(sae: Sae) -> anyhow::Result<()> {
         Sae::Card(flags) => card::run(flags).await,
         Sae::Harvest(flags) => harvest::run(flags).await,
         Sae::Train(flags) => train::run(*flags).await,
+        Sae::Describe(flags) => describe::run(*flags).await,
     }
 }

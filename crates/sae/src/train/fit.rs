@@ -73,3 +73,18 @@ pub fn fit(sae: &Sae, activations: &(impl ActivationRows + Sync)) -> Option<Fit>
         density: counts.into_iter().map(|count| count as f64 / n).collect(),
     })
 }
+
+/// By feature: at which of `activations` it is active, and how much, in their order.
+pub fn feature_rows(sae: &Sae, activations: &(impl ActivationRows + Sync)) -> Vec<Vec<(u32, f32)>> {
+    let (rows, width) = (activations.rows(), activations.width());
+    let parts = parallel::map(rows.div_ceil(ROWS_AT_ONCE), |part| {
+        let mut x = vec![0.0; (rows - part * ROWS_AT_ONCE).min(ROWS_AT_ONCE) * width];
+        x.chunks_exact_mut(width).zip(part * ROWS_AT_ONCE..).for_each(|(out, row)| activations.read(row, out));
+        sae.encode_rows(&x)
+    });
+    let mut found = vec![Vec::new(); sae.d_sae];
+    for (features, row) in parts.into_iter().flatten().zip(0..) {
+        features.into_iter().for_each(|(feature, value)| found[feature as usize].push((row, value)));
+    }
+    found
+}

@@ -1,0 +1,285 @@
+//! Labels of features by rule, and how far each can be trusted.
+//!
+//! A label says of a token whether the feature is active there: "the word X", "after the word X", or one of a few kinds
+//! of tokens. Of all that occur, the one with the best F1 on some texts is proposed; what is reported is its precision and
+//! recall on others. A label that does not hold there is none.
+
+use serde::Serialize;
+use std::collections::{BTreeMap, HashMap};
+
+/// A feature counts as active from this fraction of its largest value on: a trace of it elsewhere is not what it is for.
+pub const ACTIVE_FROM: f32 = 0.25;
+/// The F1, on texts that the label was not made from, below which there is no label.
+pub const LEAST_F1: f64 = 0.7;
+/// Active tokens that are needed, on either texts, for a label to mean anything.
+pub const LEAST_ACTIVE: usize = 5;
+
+/// The tokens of some texts, as labels see them.
+pub struct LabelTokens {
+    /// By row: the word; `None` where the token is no word.
+    words: Vec<Option<u32>>,
+    /// By row: the word before it in its text.
+    words_before: Vec<Option<u32>>,
+    /// By row: which kinds it is of, as bits.
+    kinds: Vec<u32>,
+    names: Vec<String>,
+    ids: HashMap<String, u32>,
+}
+
+/// One token of a text.
+#[derive(Clone, Copy, Debug)]
+pub struct LabelToken<'a> {
+    pub text: &'a str,
+    /// The token before it in its text, if that is known.
+    pub before: Option<&'a str>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Label {
+    pub text: String,
+    pub f1: f64,
+    pub precision: f64,
+    pub recall: f64,
+    /// Active tokens that this was measured on.
+    pub positives: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Rule {
+    Word(String),
+    After(String),
+    Kind(usize),
+}
+
+/// A kind of tokens.
+struct Kind {
+    name: &'static str,
+    holds: fn(&str) -> bool,
+}
+
+const KINDS: [Kind; 16] = [
+    Kind { name: "line breaks", holds: |t| t.contains('\n') },
+    Kind { name: "spaces and line breaks", holds: |t| t.chars().all(char::is_whitespace) },
+    Kind { name: "digits", holds: |t| all(t, |c| c.is_ascii_digit()) },
+    Kind { name: "ends of sentences", holds: |t| matches!(t.trim(), "." | "!" | "?") },
+    Kind { name: "commas, colons and semicolons", holds: |t| matches!(t.trim(), "," | ";" | ":") },
+    Kind { name: "quotation marks", holds: |t| all(t, |c| "\"'“”‘’`".contains(c)) },
+    Kind { name: "brackets", holds: |t| all(t, |c| "()[]{}".contains(c)) },
+    Kind { name: "punctuation and symbols", holds: |t| all(t, |c| !c.is_alphanumeric()) },
+    Kind {
+        name: "words with a capital",
+        holds: |t| t.starts_with(' ') && t.trim().starts_with(char::is_uppercase) && all(t, char::is_alphabetic),
+    },
+    Kind { name: "capitals only", holds: |t| t.trim().len() > 1 && all(t, char::is_uppercase) },
+    Kind { name: "parts within words", holds: |t| t.starts_with(char::is_lowercase) && all(t, char::is_alphabetic) },
+    Kind { name: "words in -ing", holds: |t| ends(t, "ing") },
+    Kind { name: "words in -ed", holds: |t| ends(t, "ed") },
+    Kind { name: "words in -ly", holds: |t| ends(t, "ly") },
+    Kind { name: "words in -s", holds: |t| ends(t, "s") },
+    Kind { name: "letters of other scripts", holds: |t| all(t, |c| !c.is_ascii() && c.is_alphabetic()) },
+];
+
+/// Whether there is something besides space, and all of that is so.
+fn all(token: &str, is: impl Fn(char) -> bool) -> bool {
+    let token = token.trim();
+    !token.is_empty() && token.chars().all(is)
+}
+
+fn ends(token: &str, suffix: &str) -> bool {
+    let word = token.trim();
+    word.len() > suffix.len() + 1 && word.ends_with(suffix) && word.chars().all(char::is_alphabetic)
+}
+
+/// A token without its space and in small letters: " Whale" and "whale" are one word. Line breaks are none.
+fn word(token: &str) -> Option<String> {
+    let word = token.trim().to_lowercase();
+    (!word.is_empty()).then_some(word)
+}
+
+impl LabelTokens {
+    pub fn new<'a>(tokens: impl IntoIterator<Item = LabelToken<'a>>) -> LabelTokens {
+        let (words, words_before, kinds) = (Vec::new(), Vec::new(), Vec::new());
+        let mut all = LabelTokens { words, words_before, kinds, names: Vec::new(), ids: HashMap::new() };
+        for LabelToken { text, before } in tokens {
+            let (word, before) = (all.id(text), before.and_then(|before| all.id(before)));
+            all.words.push(word);
+            all.words_before.push(before);
+            let kinds = KINDS.iter().enumerate().filter(|(_, kind)| (kind.holds)(text));
+            all.kinds.push(kinds.fold(0, |bits, (i, _)| bits | 1 << i));
+        }
+        all
+    }
+
+    fn id(&mut self, token: &str) -> Option<u32> {
+        let word = word(token)?;
+        let next = self.names.len() as u32;
+        let id = *self.ids.entry(word.clone()).or_insert(next);
+        if id == next {
+            self.names.push(word);
+        }
+        Some(id)
+    }
+
+    /// In how many of `rows` each rule holds.
+    fn counts(&self, rows: impl Iterator<Item = usize>) -> Counts {
+        let mut counts = Counts { words: vec![0; self.names.len()], ..Counts::default() };
+        counts.words_before = counts.words.clone();
+        for row in rows {
+            self.words[row].into_iter().for_each(|word| counts.words[word as usize] += 1);
+            self.words_before[row].into_iter().for_each(|word| counts.words_before[word as usize] += 1);
+            (0..KINDS.len()).filter(|i| self.kinds[row] >> i & 1 == 1).for_each(|i| counts.kinds[i] += 1);
+        }
+        counts
+    }
+
+    fn rules_at(&self, row: usize) -> impl Iterator<Item = Rule> {
+        let name = |id: u32| self.names[id as usize].clone();
+        let kinds = (0..KINDS.len()).filter(move |i| self.kinds[row] >> i & 1 == 1).map(Rule::Kind);
+        let words = self.words[row].map(|id| Rule::Word(name(id)));
+        words.into_iter().chain(self.words_before[row].map(|id| Rule::After(name(id)))).chain(kinds)
+    }
+
+    fn count(&self, counts: &Counts, rule: &Rule) -> usize {
+        let of = |counts: &[usize], word: &str| self.ids.get(word).map_or(0, |&id| counts[id as usize]);
+        match rule {
+            Rule::Word(word) => of(&counts.words, word),
+            Rule::After(word) => of(&counts.words_before, word),
+            Rule::Kind(kind) => counts.kinds[*kind],
+        }
+    }
+}
+
+#[derive(Default)]
+struct Counts {
+    words: Vec<usize>,
+    words_before: Vec<usize>,
+    kinds: [usize; KINDS.len()],
+}
+
+/// Makes labels on some texts and measures them on others.
+pub struct Labeller<'a> {
+    made_on: &'a LabelTokens,
+    measured_on: &'a LabelTokens,
+    totals: [Counts; 2],
+}
+
+impl<'a> Labeller<'a> {
+    pub fn new(made_on: &'a LabelTokens, measured_on: &'a LabelTokens) -> Labeller<'a> {
+        let totals = [made_on, measured_on].map(|tokens| tokens.counts(0..tokens.words.len()));
+        Labeller { made_on, measured_on, totals }
+    }
+
+    /// The label of a feature that is active at these rows of either texts. `None` where no rule holds on the texts that it
+    /// was not made from, or the feature is hardly ever active.
+    pub fn label(&self, made_on: &[usize], measured_on: &[usize]) -> Option<Label> {
+        if made_on.len().min(measured_on.len()) < LEAST_ACTIVE {
+            return None;
+        }
+        let mut hits: BTreeMap<Rule, usize> = BTreeMap::new();
+        made_on.iter().flat_map(|&row| self.made_on.rules_at(row)).for_each(|rule| *hits.entry(rule).or_default() += 1);
+        let scored = hits.into_iter().map(|(rule, hits)| {
+            let scores = Scores::new(hits, self.made_on.count(&self.totals[0], &rule), made_on.len());
+            (rule, scores.f1)
+        });
+        let (rule, _) = scored.max_by(|a, b| a.1.total_cmp(&b.1))?;
+        let hits = measured_on.iter().filter(|&&row| self.measured_on.rules_at(row).any(|found| found == rule)).count();
+        let said = self.measured_on.count(&self.totals[1], &rule);
+        let Scores { f1, precision, recall } = Scores::new(hits, said, measured_on.len());
+        let text = match &rule {
+            Rule::Word(word) => format!("the word “{word}”"),
+            Rule::After(word) => format!("after “{word}”"),
+            Rule::Kind(kind) => KINDS[*kind].name.into(),
+        };
+        (f1 >= LEAST_F1).then_some(Label { text, f1, precision, recall, positives: measured_on.len() })
+    }
+}
+
+struct Scores {
+    f1: f64,
+    precision: f64,
+    recall: f64,
+}
+
+impl Scores {
+    /// `said`: tokens of which the rule holds; `hits` of them are among the `active` ones.
+    fn new(hits: usize, said: usize, active: usize) -> Scores {
+        let ratio = |a: usize, b: usize| if b == 0 { 0.0 } else { a as f64 / b as f64 };
+        Scores { f1: ratio(2 * hits, said + active), precision: ratio(hits, said), recall: ratio(hits, active) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tokens(text: &[&'static str]) -> LabelTokens {
+        let before = std::iter::once(None).chain(text.iter().map(|&token| Some(token)));
+        LabelTokens::new(text.iter().zip(before).map(|(&text, before)| LabelToken { text, before }))
+    }
+
+    /// The rows at which a feature is active that knows a rule.
+    fn active(text: &[&str], is: impl Fn(&str, &str) -> bool) -> Vec<usize> {
+        (0..text.len()).filter(|&i| is(text[i], if i > 0 { text[i - 1] } else { "" })).collect()
+    }
+
+    const MADE_ON: [&str; 24] = [
+        "The", " whale", " saw", " a", " Whale", ".", "\n", " Running", " whale", " and", " a", " dog", ",", " the",
+        " whale", " sing", "ing", " to", " a", " boat", "!", " Whale", " of", " a",
+    ];
+    const UNSEEN: [&str; 20] = [
+        " A", " whale", " in", " a", " town", ",", " whale", ".", " Whale", " is", " a", " Whale", " with", " a",
+        " fin", " A", " whale", " a", " bird", "?",
+    ];
+
+    #[test]
+    fn a_word_is_found_in_any_spelling_and_measured_on_other_texts() {
+        let (made_on, unseen) = (tokens(&MADE_ON), tokens(&UNSEEN));
+        let labeller = Labeller::new(&made_on, &unseen);
+        let whale = |token: &str, _: &str| token.trim().eq_ignore_ascii_case("whale");
+        let mut active_unseen = active(&UNSEEN, whale);
+        let label = labeller.label(&active(&MADE_ON, whale), &active_unseen).unwrap();
+        assert_eq!((label.text.as_str(), label.f1, label.positives), ("the word “whale”", 1.0, 5));
+        // Two more tokens there, which the label does not foresee: recall falls, precision does not.
+        active_unseen.extend([2, 4]);
+        let label = labeller.label(&active(&MADE_ON, whale), &active_unseen).unwrap();
+        assert_eq!((label.precision, label.recall), (1.0, 5.0 / 7.0));
+    }
+
+    #[test]
+    fn what_follows_a_word_is_found() {
+        let (made_on, unseen) = (tokens(&MADE_ON), tokens(&UNSEEN));
+        let made_active: Vec<usize> = active(&MADE_ON, |_, before| before.trim() == "a");
+        let unseen_active: Vec<usize> = active(&UNSEEN, |_, before| before.trim().eq_ignore_ascii_case("a"));
+        let again = |rows: &[usize]| rows.iter().cycle().take(6).copied().collect::<Vec<usize>>();
+        let label = Labeller::new(&made_on, &unseen).label(&again(&made_active), &again(&unseen_active));
+        assert_eq!(label.unwrap().text, "after “a”");
+    }
+
+    #[test]
+    fn a_feature_that_no_rule_foresees_has_no_label() {
+        let (made_on, unseen) = (tokens(&MADE_ON), tokens(&UNSEEN));
+        let labeller = Labeller::new(&made_on, &unseen);
+        assert_eq!(labeller.label(&[0, 5, 9, 11, 17, 20], &[2, 4, 9, 12, 14, 18]), None);
+        // Nor has one that is hardly ever active.
+        assert_eq!(labeller.label(&[1, 4], &[1, 6]), None);
+    }
+
+    #[test]
+    fn a_label_that_holds_only_where_it_was_made_is_none() {
+        let (made_on, unseen) = (tokens(&MADE_ON), tokens(&UNSEEN));
+        let whale = active(&MADE_ON, |token, _| token.trim().eq_ignore_ascii_case("whale"));
+        assert_eq!(Labeller::new(&made_on, &unseen).label(&whale, &[0, 2, 3, 5, 7, 9]), None);
+    }
+
+    #[test]
+    fn kinds_hold_of_what_they_say() {
+        let kinds = |token: &str| KINDS.iter().filter(|kind| (kind.holds)(token)).map(|k| k.name).collect::<Vec<_>>();
+        assert_eq!(kinds("\n\n"), ["line breaks", "spaces and line breaks"]);
+        assert_eq!(kinds(" 42"), ["digits"]);
+        assert_eq!(kinds("."), ["ends of sentences", "punctuation and symbols"]);
+        assert_eq!(kinds(" Walking"), ["words with a capital", "words in -ing"]);
+        assert_eq!(kinds("ing"), ["parts within words"]);
+        assert_eq!(kinds(" NASA"), ["words with a capital", "capitals only"]);
+        assert_eq!(kinds(" ("), ["brackets", "punctuation and symbols"]);
+    }
+}
