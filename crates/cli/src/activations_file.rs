@@ -27,13 +27,16 @@ const ROWS_AT_ONCE: usize = 4096;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
     pub model: String,
-    /// Of the model's file; empty where it is a folder.
     pub model_file: String,
     pub site: String,
     /// Of the file of texts.
     pub texts_file: String,
     /// Which tokens were left out.
     pub left_out: String,
+    /// Whether texts began with the model's BOS token: "true" or "false", as a header has only text.
+    pub prepend_bos: String,
+    /// Tokens in a text, at most.
+    pub longest: String,
 }
 
 /// One token of the texts.

@@ -17,6 +17,6 @@ mod text_features;
 pub use card::{CardTexts, ModelLoss, Reconstruction, SaeCard, SplicedLoss, sae_card};
 pub use contrast::{ContrastedFeature, SaeContrast, sae_contrast};
 pub use feature_logits::{FeatureLogits, NearFeature, feature_logits, nearest_features};
-pub use labels::{ACTIVE_FROM, LEAST_F1, Label, LabelToken, LabelTokens, Labeller};
+pub use labels::{Label, LabelToken, LabelTokens, Labeller};
 pub use placed::PlacedSae;
 pub use text_features::{FeatureInText, FeatureReading, FeatureValue, TextFeatures, TokenFeatures, text_features};

@@ -7,8 +7,9 @@
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 
-/// A feature counts as active from this fraction of its largest value on: a trace of it elsewhere is not what it is for.
-pub const ACTIVE_FROM: f32 = 0.25;
+/// A feature counts as active from one of these fractions of its largest value on: a trace of it elsewhere is not what it
+/// is for. Which of them, is proposed with the label.
+pub const ACTIVE_FROM: [f32; 2] = [0.25, 0.5];
 /// The F1, on texts that the label was not made from, below which there is no label.
 pub const LEAST_F1: f64 = 0.7;
 /// Active tokens that are needed, on either texts, for a label to mean anything.
@@ -37,6 +38,8 @@ pub struct LabelToken<'a> {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Label {
     pub text: String,
+    /// The value from which the feature counts as active.
+    pub from: f32,
     pub f1: f64,
     pub precision: f64,
     pub recall: f64,
@@ -169,29 +172,43 @@ impl<'a> Labeller<'a> {
         Labeller { made_on, measured_on, totals }
     }
 
-    /// The label of a feature that is active at these rows of either texts. `None` where no rule holds on the texts that it
-    /// was not made from, or the feature is hardly ever active.
-    pub fn label(&self, made_on: &[usize], measured_on: &[usize]) -> Option<Label> {
-        if made_on.len().min(measured_on.len()) < LEAST_ACTIVE {
-            return None;
-        }
-        let mut hits: BTreeMap<Rule, usize> = BTreeMap::new();
-        made_on.iter().flat_map(|&row| self.made_on.rules_at(row)).for_each(|rule| *hits.entry(rule).or_default() += 1);
-        let scored = hits.into_iter().map(|(rule, hits)| {
-            let scores = Scores::new(hits, self.made_on.count(&self.totals[0], &rule), made_on.len());
-            (rule, scores.f1)
-        });
-        let (rule, _) = scored.max_by(|a, b| a.1.total_cmp(&b.1))?;
-        let hits = measured_on.iter().filter(|&&row| self.measured_on.rules_at(row).any(|found| found == rule)).count();
+    /// The label of a feature that is active at these rows of either texts, and how much. `None` where no rule holds on the
+    /// texts that it was not made from, or the feature is hardly ever active.
+    pub fn label(&self, made_on: &[(u32, f32)], measured_on: &[(u32, f32)]) -> Option<Label> {
+        let largest = made_on.iter().map(|&(_, value)| value).fold(0.0, f32::max);
+        let (f1, from, rule) = ACTIVE_FROM
+            .into_iter()
+            .filter_map(|fraction| self.proposed(made_on, fraction * largest))
+            .max_by(|a, b| a.0.total_cmp(&b.0))?;
+        // What does not hold where it was made is not measured.
+        let active = Some(active(measured_on, from)).filter(|active| active.len() >= LEAST_ACTIVE && f1 >= LEAST_F1)?;
+        let hits = active.iter().filter(|&&row| self.measured_on.rules_at(row).any(|found| found == rule)).count();
         let said = self.measured_on.count(&self.totals[1], &rule);
-        let Scores { f1, precision, recall } = Scores::new(hits, said, measured_on.len());
+        let Scores { f1, precision, recall } = Scores::new(hits, said, active.len());
         let text = match &rule {
             Rule::Word(word) => format!("the word “{word}”"),
             Rule::After(word) => format!("after “{word}”"),
             Rule::Kind(kind) => KINDS[*kind].name.into(),
         };
-        (f1 >= LEAST_F1).then_some(Label { text, f1, precision, recall, positives: measured_on.len() })
+        (f1 >= LEAST_F1).then_some(Label { text, from, f1, precision, recall, positives: active.len() })
     }
+
+    /// The rule that foresees best where a feature is at least `from`, with its F1, and `from`.
+    fn proposed(&self, made_on: &[(u32, f32)], from: f32) -> Option<(f64, f32, Rule)> {
+        let active = Some(active(made_on, from)).filter(|active| active.len() >= LEAST_ACTIVE)?;
+        let mut hits: BTreeMap<Rule, usize> = BTreeMap::new();
+        active.iter().flat_map(|&row| self.made_on.rules_at(row)).for_each(|rule| *hits.entry(rule).or_default() += 1);
+        let scored = hits.into_iter().map(|(rule, hits)| {
+            let said = self.made_on.count(&self.totals[0], &rule);
+            (Scores::new(hits, said, active.len()).f1, from, rule)
+        });
+        scored.max_by(|a, b| a.0.total_cmp(&b.0))
+    }
+}
+
+/// Where a feature is at least `from`.
+fn active(rows: &[(u32, f32)], from: f32) -> Vec<usize> {
+    rows.iter().filter(|(_, value)| *value >= from).map(|&(row, _)| row as usize).collect()
 }
 
 struct Scores {
@@ -218,8 +235,13 @@ mod tests {
     }
 
     /// The rows at which a feature is active that knows a rule.
-    fn active(text: &[&str], is: impl Fn(&str, &str) -> bool) -> Vec<usize> {
-        (0..text.len()).filter(|&i| is(text[i], if i > 0 { text[i - 1] } else { "" })).collect()
+    fn knowing(text: &[&str], is: impl Fn(&str, &str) -> bool) -> Vec<(u32, f32)> {
+        let rows = (0..text.len()).filter(|&i| is(text[i], if i > 0 { text[i - 1] } else { "" }));
+        rows.map(|row| (row as u32, 8.0)).collect()
+    }
+
+    fn at(rows: &[u32]) -> Vec<(u32, f32)> {
+        rows.iter().map(|&row| (row, 8.0)).collect()
     }
 
     const MADE_ON: [&str; 24] = [
@@ -236,21 +258,36 @@ mod tests {
         let (made_on, unseen) = (tokens(&MADE_ON), tokens(&UNSEEN));
         let labeller = Labeller::new(&made_on, &unseen);
         let whale = |token: &str, _: &str| token.trim().eq_ignore_ascii_case("whale");
-        let mut active_unseen = active(&UNSEEN, whale);
-        let label = labeller.label(&active(&MADE_ON, whale), &active_unseen).unwrap();
+        let mut active_unseen = knowing(&UNSEEN, whale);
+        let label = labeller.label(&knowing(&MADE_ON, whale), &active_unseen).unwrap();
         assert_eq!((label.text.as_str(), label.f1, label.positives), ("the word “whale”", 1.0, 5));
         // Two more tokens there, which the label does not foresee: recall falls, precision does not.
-        active_unseen.extend([2, 4]);
-        let label = labeller.label(&active(&MADE_ON, whale), &active_unseen).unwrap();
+        active_unseen.extend(at(&[2, 4]));
+        let label = labeller.label(&knowing(&MADE_ON, whale), &active_unseen).unwrap();
         assert_eq!((label.precision, label.recall), (1.0, 5.0 / 7.0));
+    }
+
+    #[test]
+    fn traces_of_a_feature_do_not_count() {
+        let (made_on, unseen) = (tokens(&MADE_ON), tokens(&UNSEEN));
+        let whale = |token: &str, _: &str| token.trim().eq_ignore_ascii_case("whale");
+        let with = |mut rows: Vec<(u32, f32)>, traces: f32| {
+            rows.extend([(2, traces), (3, traces), (5, traces)]);
+            rows
+        };
+        for (traces, from) in [(0.5, 2.0), (3.0, 4.0)] {
+            let active = [knowing(&MADE_ON, whale), knowing(&UNSEEN, whale)].map(|rows| with(rows, traces));
+            let label = Labeller::new(&made_on, &unseen).label(&active[0], &active[1]).unwrap();
+            assert_eq!((label.from, label.f1), (from, 1.0));
+        }
     }
 
     #[test]
     fn what_follows_a_word_is_found() {
         let (made_on, unseen) = (tokens(&MADE_ON), tokens(&UNSEEN));
-        let made_active: Vec<usize> = active(&MADE_ON, |_, before| before.trim() == "a");
-        let unseen_active: Vec<usize> = active(&UNSEEN, |_, before| before.trim().eq_ignore_ascii_case("a"));
-        let again = |rows: &[usize]| rows.iter().cycle().take(6).copied().collect::<Vec<usize>>();
+        let made_active = knowing(&MADE_ON, |_, before| before.trim() == "a");
+        let unseen_active = knowing(&UNSEEN, |_, before| before.trim().eq_ignore_ascii_case("a"));
+        let again = |rows: &[(u32, f32)]| rows.iter().cycle().take(6).copied().collect::<Vec<_>>();
         let label = Labeller::new(&made_on, &unseen).label(&again(&made_active), &again(&unseen_active));
         assert_eq!(label.unwrap().text, "after “a”");
     }
@@ -259,16 +296,16 @@ mod tests {
     fn a_feature_that_no_rule_foresees_has_no_label() {
         let (made_on, unseen) = (tokens(&MADE_ON), tokens(&UNSEEN));
         let labeller = Labeller::new(&made_on, &unseen);
-        assert_eq!(labeller.label(&[0, 5, 9, 11, 17, 20], &[2, 4, 9, 12, 14, 18]), None);
+        assert_eq!(labeller.label(&at(&[0, 5, 9, 11, 17, 20]), &at(&[2, 4, 9, 12, 14, 18])), None);
         // Nor has one that is hardly ever active.
-        assert_eq!(labeller.label(&[1, 4], &[1, 6]), None);
+        assert_eq!(labeller.label(&at(&[1, 4]), &at(&[1, 6])), None);
     }
 
     #[test]
     fn a_label_that_holds_only_where_it_was_made_is_none() {
         let (made_on, unseen) = (tokens(&MADE_ON), tokens(&UNSEEN));
-        let whale = active(&MADE_ON, |token, _| token.trim().eq_ignore_ascii_case("whale"));
-        assert_eq!(Labeller::new(&made_on, &unseen).label(&whale, &[0, 2, 3, 5, 7, 9]), None);
+        let whale = knowing(&MADE_ON, |token, _| token.trim().eq_ignore_ascii_case("whale"));
+        assert_eq!(Labeller::new(&made_on, &unseen).label(&whale, &at(&[0, 2, 3, 5, 7, 9])), None);
     }
 
     #[test]

@@ -11,12 +11,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use tiller_experiment::Session;
 use tiller_formats::{DiskFolder, ReadOptions, SaeFile};
-use tiller_interp::sae::{ACTIVE_FROM, Label, LabelToken, LabelTokens, Labeller};
+use tiller_interp::sae::{Label, LabelToken, LabelTokens, Labeller};
 use tiller_sae::Sae;
 use tiller_sae::train::{ActivationRows, feature_rows};
 
 /// Tokens on either side of the strongest whose values are given.
-const CONTEXT: u32 = 20;
+const CONTEXT: u32 = 12;
 
 #[derive(Args)]
 pub struct Flags {
@@ -42,7 +42,7 @@ pub struct Flags {
     #[arg(long, value_name = "SOURCE=LICENCE", value_parser = source)]
     quote: Vec<Source>,
     /// Passages of a feature.
-    #[arg(long, value_name = "N", default_value_t = 6)]
+    #[arg(long, value_name = "N", default_value_t = 5)]
     top: usize,
     /// Where to write.
     #[arg(long, value_name = "FILE.json")]
@@ -134,11 +134,6 @@ impl Encoded {
     fn max(&self, feature: usize) -> f32 {
         self.features[feature].iter().map(|&(_, value)| value).fold(0.0, f32::max)
     }
-
-    /// Where a feature is at least so strong.
-    fn active(&self, feature: usize, least: f32) -> Vec<usize> {
-        self.features[feature].iter().filter(|(_, value)| *value >= least).map(|&(row, _)| row as usize).collect()
-    }
 }
 
 pub async fn run(flags: Flags) -> anyhow::Result<()> {
@@ -155,14 +150,13 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
     let mut quoted = Quoted { texts: &texts, sources: &flags.quote, session: &session, kept: BTreeMap::new() };
     let mut features = Vec::with_capacity(sae.d_sae);
     for feature in 0..sae.d_sae {
-        // As what is used makes it, so that what is measured owes nothing to the texts that it is measured on.
-        let least = ACTIVE_FROM * made_on.max(feature);
-        let label = labeller.label(&made_on.active(feature, least), &measured_on.active(feature, least));
+        let label = labeller.label(&made_on.features[feature], &measured_on.features[feature]);
         let max = made_on.max(feature).max(measured_on.max(feature)).max(passages.max(feature));
         features.push(Feature {
             density: rounded(measured_on.features[feature].len() as f64 / measured_on.places.len() as f64, 6),
-            max: rounded(max.into(), 2),
+            max: rounded(max.into(), 1),
             label: label.map(|label| Label {
+                from: rounded(label.from.into(), 2) as f32,
                 f1: rounded(label.f1, 3),
                 precision: rounded(label.precision, 3),
                 recall: rounded(label.recall, 3),
@@ -221,7 +215,7 @@ impl Quoted<'_> {
                 let place = encoded.places[row as usize];
                 place.text == text && place.position.abs_diff(at) <= CONTEXT
             };
-            let value = |&(row, value): &(u32, f32)| (encoded.places[row as usize].position, rounded(value.into(), 2));
+            let value = |&(row, value): &(u32, f32)| (encoded.places[row as usize].position, rounded(value.into(), 1));
             let values = rows.iter().filter(near).map(value).collect();
             passages.push((text, Passage { text: number, at, values }));
         }

@@ -90,6 +90,8 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
         site: flags.site.to_string(),
         texts_file: flags.texts.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
         left_out: LEFT_OUT.into(),
+        prepend_bos: session.tokenizer.begins_with_bos().to_string(),
+        longest: flags.longest.to_string(),
     };
     eprintln!("{} tokens in {:.0} s", out.rows(), begun.elapsed().as_secs_f64());
     out.finish(&about)

@@ -160,6 +160,8 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
         model: Some(about.model.clone()),
         site: Some(about.site.clone()),
         texts: Some(about.texts_file.clone()),
+        prepend_bos: about.prepend_bos.parse().ok(),
+        context: about.longest.parse().ok(),
         ..TrainedOn::default()
     };
     let precision = match flags.precision {
