@@ -98,6 +98,40 @@ fn what_is_written_is_read_back_and_means_the_same() {
 }
 
 #[test]
+fn weights_in_eight_bits_are_within_half_a_step_of_a_features_largest() {
+    for name in ["standard", "before_6_topk", "jumprelu_constant_norm", "skip_transcoder"] {
+        let (_, options) = expected(name);
+        let file = read(name, &options);
+        let mut files = file.to_saelens(Precision::I8);
+        let found = pollster::block_on(SaeFile::read(&files, &ReadOptions::default())).unwrap();
+        let (exact, rounded) = (&file.sae, &found.sae);
+        for feature in 0..exact.d_sae {
+            for (exact, rounded) in [
+                (exact.encoder_row(feature), rounded.encoder_row(feature)),
+                (exact.direction(feature), rounded.direction(feature)),
+            ] {
+                let step = exact.iter().fold(0f32, |most, x| most.max(x.abs())) / 127.0;
+                let furthest = exact.iter().zip(rounded).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                assert!(furthest <= 0.501 * step, "{name}, feature {feature}: {furthest} of a step of {step}");
+            }
+        }
+        // All else is as it was.
+        let of_exact = SaeFile {
+            sae: tiller_sae::Sae { w_enc: exact.w_enc.clone(), w_dec: exact.w_dec.clone(), ..rounded.clone() },
+            ..found.clone()
+        };
+        if name != "skip_transcoder" {
+            assert_eq!(of_exact, file, "{name}");
+        }
+        // Without its scales it is refused.
+        let weights = files.get_mut("sae_weights.safetensors").unwrap();
+        let at = weights.windows(11).position(|bytes| bytes == b"W_dec.scale").unwrap();
+        weights[at + 10] = b'f';
+        assert!(refusal(&files).contains("\"W_dec\" is stored as I8 without a scale"), "{}", refusal(&files));
+    }
+}
+
+#[test]
 fn what_it_was_trained_on_is_kept() {
     let file = read("standard", &ReadOptions::default());
     let about = &file.trained_on;

@@ -105,7 +105,8 @@ impl SaeFile {
         let (d_in, d_sae, d_out) = (sae.d_in, sae.d_sae, sae.d_out());
         let mut tensors: Vec<(&str, Vec<usize>, &[f32])> =
             vec![("W_dec", vec![d_sae, d_out], &sae.w_dec), ("b_dec", vec![d_out], &sae.b_dec)];
-        let w_enc = transposed(&sae.w_enc, d_sae, d_in);
+        // Matching pursuit has none.
+        let w_enc = if sae.w_enc.is_empty() { Vec::new() } else { transposed(&sae.w_enc, d_sae, d_in) };
         if !matches!(sae.activation, Activation::MatchingPursuit { .. }) {
             let bias = if let Activation::Gated { .. } = sae.activation { "b_gate" } else { "b_enc" };
             tensors.push(("W_enc", vec![d_in, d_sae], &w_enc));
