@@ -246,6 +246,16 @@ impl Experiment {
         }
     }
 
+    /// Takes directions that were found elsewhere for the vector, at a strength that shows what they do.
+    pub fn steer_with(&mut self, directions: Directions, layer: u32, name: &str) {
+        const NAME_LENGTH: usize = 200;
+        self.vector = Some(ChosenVector { directions: Arc::new(directions), layer, pairs: Vec::new() });
+        self.name = name.chars().take(NAME_LENGTH).collect();
+        if self.strength == 0.0 {
+            self.strength = DEFAULT_STRENGTH;
+        }
+    }
+
     /// Whether the pairs, or the method, were changed since the vector was built from them.
     pub fn vector_is_stale(&self) -> bool {
         let made_otherwise =

@@ -2,10 +2,8 @@
 
 use super::{ModelState, Workbench};
 use crate::bridge;
-use crate::experiment::ChosenVector;
 use crate::features::{shipped_for, title};
 use leptos::prelude::*;
-use std::sync::Arc;
 use tiller_protocol::{
     Directions, FeatureCard, FeatureText, JobId, Progress, Request, RunSpec, SaeFileBytes, SaeInfo, SaeSource,
 };
@@ -172,8 +170,7 @@ impl Workbench {
         let directions =
             Directions { method: "sae-feature".into(), layers: vec![direction], suggested: Some(layer), pairs: 0 };
         self.change("feature's direction", |experiment| {
-            experiment.vector = Some(ChosenVector { directions: Arc::new(directions), layer, pairs: Vec::new() });
-            experiment.name = name.chars().take(200).collect();
+            experiment.steer_with(directions, layer, &name);
         });
         self.show(View::Steer);
     }

@@ -2,10 +2,8 @@
 
 use super::{ModelState, Workbench};
 use crate::bridge;
-use crate::experiment::ChosenVector;
 use crate::probes::Findings;
 use leptos::prelude::*;
-use std::sync::Arc;
 use tiller_protocol::{
     Directions, Failure, JobId, LayerDirection, ProbeErasure, ProbeLayer, ProbeSpec, ProbeSummary, ProbedText,
     Progress, Request,
@@ -139,9 +137,7 @@ impl Workbench {
             pairs: 0,
         };
         self.change("probe's direction", |experiment| {
-            experiment.vector =
-                Some(ChosenVector { directions: Arc::new(directions), layer: block, pairs: Vec::new() });
-            experiment.name = name.chars().take(200).collect();
+            experiment.steer_with(directions, block, &name);
         });
         self.show(View::Steer);
     }

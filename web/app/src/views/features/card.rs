@@ -110,7 +110,7 @@ fn tinted(passage: Passage, largest: f32) -> impl IntoView {
     let Passage { tokens, values } = passage;
     let token = |(token, value): (String, f32)| {
         let depth = 60.0 * share(value, largest);
-        view! { <span style=format!("background:color-mix(in srgb, var(--accent) {depth:.1}%, transparent)") title=format!("{value:.4}")>{token}</span> }
+        view! { <span style=format!("background:color-mix(in srgb, var(--accent) {depth:.1}%, transparent)") title=format!("{value:.4}")>{token.replace('\n', "↵")}</span> }
     };
     let values = values.into_iter().chain(std::iter::repeat(0.0));
     tokens.into_iter().zip(values).map(token).collect_view()
