@@ -8,7 +8,7 @@ use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 
 /// A feature counts as active from one of these fractions of its largest value on: a trace of it elsewhere is not what it
-/// is for. Which of them, is proposed with the label.
+/// is for. Which of them, is proposed with the label: the one that it foresees better, of equals the higher.
 pub const ACTIVE_FROM: [f32; 2] = [0.25, 0.5];
 /// The F1, on texts that the label was not made from, below which there is no label.
 pub const LEAST_F1: f64 = 0.7;
@@ -275,11 +275,17 @@ mod tests {
             rows.extend([(2, traces), (3, traces), (5, traces)]);
             rows
         };
-        for (traces, from) in [(0.5, 2.0), (3.0, 4.0)] {
-            let active = [knowing(&MADE_ON, whale), knowing(&UNSEEN, whale)].map(|rows| with(rows, traces));
-            let label = Labeller::new(&made_on, &unseen).label(&active[0], &active[1]).unwrap();
-            assert_eq!((label.from, label.f1), (from, 1.0));
-        }
+        let active = [knowing(&MADE_ON, whale), knowing(&UNSEEN, whale)].map(|rows| with(rows, 3.0));
+        let label = Labeller::new(&made_on, &unseen).label(&active[0], &active[1]).unwrap();
+        assert_eq!((label.from, label.f1), (4.0, 1.0));
+        // Where it is weaker on some of what it is for, the lower bound is proposed.
+        let weaker = |mut rows: Vec<(u32, f32)>| {
+            rows[0].1 = 3.0;
+            rows
+        };
+        let active = [knowing(&MADE_ON, whale), knowing(&UNSEEN, whale)].map(|rows| weaker(with(rows, 0.5)));
+        let label = Labeller::new(&made_on, &unseen).label(&active[0], &active[1]).unwrap();
+        assert_eq!((label.from, label.f1), (2.0, 1.0));
     }
 
     #[test]
