@@ -188,7 +188,7 @@ mod tests {
     fn an_effect_holds_only_beyond_zero_and_beyond_its_controls() {
         let clear = of_steering(&steering(&[2.0, 2.2, 1.8, 2.1], -0.3));
         assert_eq!(clear.holds, Some(true));
-        assert!(clear.sentence.contains("+2.0 nats") && clear.sentence.contains("+20 %"), "{}", clear.sentence);
+        assert!(clear.sentence.contains("+2.0 nats") && clear.sentence.contains("adds 20 %"), "{}", clear.sentence);
         assert_eq!(clear.figures["largest_random_nats"], 0.3);
         assert_eq!(of_steering(&steering(&[2.0, 2.2, 1.8, 2.1], -5.0)).holds, Some(false), "a control does more");
         assert_eq!(of_steering(&steering(&[6.0, -4.0, 5.0, -3.0], 0.1)).holds, Some(false), "the interval has zero");

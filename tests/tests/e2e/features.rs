@@ -14,6 +14,7 @@ struct Shown {
     /// `none`, `loading`, `reading` or `read`.
     state: String,
     sae: String,
+    quality: String,
     tokens: Vec<String>,
     /// How deep each token's colour is.
     tints: Vec<String>,
@@ -34,6 +35,7 @@ const SHOWN: &str = "
     return {
         state: at('features')?.dataset.state ?? 'no view',
         sae: at('sae')?.textContent ?? '',
+        quality: at('sae-quality')?.textContent ?? '',
         tokens: all('[data-testid=feature-tokens] button').map(token => token.textContent),
         tints: all('[data-testid=feature-tokens] button').map(token => token.style.background),
         listed: numbers('[data-testid=feature-list] button'),
@@ -62,11 +64,16 @@ async fn features_of_a_text_are_found_named_pinned_linked_and_steered_by() -> Re
             page.until_ready().await?;
             let read = until(&page, "the text is read", |now| now.state == "read" && now.card.is_some()).await?;
             ensure!(read.sae.contains("4,096 features") && read.sae.contains("hook_resid_post"), "{}", read.sae);
+            ensure!(read.quality.contains("recovered, where as many principal components"), "{}", read.quality);
             ensure!(read.tokens.len() > 12 && read.listed.len() == 20, "{read:?}");
             ensure!(read.card == read.listed.first().copied(), "the strongest is looked at first: {read:?}");
             ensure!(read.positive.len() == 10, "{:?}", read.positive);
-            let deepest = read.tints.iter().filter(|tint| tint.contains(" 60.0%")).count();
-            ensure!(deepest >= 1, "the strongest token has the deepest colour: {:?}", read.tints);
+            let deepest: Vec<usize> = (0..read.tints.len()).filter(|&n| read.tints[n].contains(" 60.0%")).collect();
+            ensure!(
+                !deepest.is_empty() && !deepest.contains(&0),
+                "the strongest token but the first: {:?}",
+                read.tints
+            );
             photograph(&page, "features").await?;
 
             // At one token.

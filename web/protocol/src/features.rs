@@ -35,6 +35,27 @@ pub struct SaeInfo {
     pub notes: Vec<String>,
     /// Of the features that have one.
     pub labels: Vec<(u32, FeatureLabel)>,
+    /// How good it is; `None` where its files do not say.
+    pub quality: Option<SaeQuality>,
+}
+
+/// How good an SAE is, on text that it was not trained on.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SaeQuality {
+    /// The share of the activations' variance that it explains.
+    pub explained_variance: f32,
+    /// Features that are active at once, on average.
+    pub l0: f32,
+    /// Features that are never active.
+    pub dead: u32,
+    /// What the model loses with the reconstruction in the activation's place, nats a token, and its 95 % interval.
+    pub loss: f32,
+    pub loss_interval: (f32, f32),
+    /// The share of what zeros in its place cost that the reconstruction recovers.
+    pub recovered: f32,
+    /// The same by as many principal components, and by random directions.
+    pub recovered_by_components: f32,
+    pub recovered_by_random: f32,
 }
 
 /// What a feature seems to stand for, and how well that holds on text that the label was not made from.

@@ -17,8 +17,8 @@ mod repository;
 
 pub use failure::{Failure, Remedy};
 pub use features::{
-    FeatureCard, FeatureInText, FeatureLabel, FeatureSeen, FeatureText, Passage, SaeFileBytes, SaeInfo, SaeSource,
-    TokenFeatures,
+    FeatureCard, FeatureInText, FeatureLabel, FeatureSeen, FeatureText, Passage, SaeFileBytes, SaeInfo, SaeQuality,
+    SaeSource, TokenFeatures,
 };
 pub use grid::{Estimate, GridCell, GridChoice, GridReading, GridReport};
 pub use lens::{Followed, LensCell, LensLayer, LensText, Ranked};

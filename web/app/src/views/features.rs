@@ -10,7 +10,7 @@ use crate::views::prompt::PromptBox;
 use crate::views::save::SaveText;
 use crate::workbench::{ModelState, SaeState, Workbench};
 use leptos::prelude::*;
-use tiller_protocol::{FeatureLabel, SaeFileBytes};
+use tiller_protocol::{FeatureLabel, SaeFileBytes, SaeQuality};
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{File, HtmlInputElement};
@@ -138,6 +138,7 @@ fn Dictionary() -> impl IntoView {
                         <b>{info.name}</b>
                         <span class="soft">{format!(": {} features of {}, {}", crate::figures::grouped(info.features.into()), info.site, info.architecture)}</span>
                     </p>
+                    {info.quality.map(|quality| view! { <p class="soft small" data-testid="sae-quality">{judged(&quality)}</p> })}
                     {info.notes.into_iter().map(|note| view! { <p class="soft small">{note}</p> }).collect_view()}
                 })}
             </div>
@@ -148,6 +149,24 @@ fn Dictionary() -> impl IntoView {
                 data-testid="sae-files" on:change=opened/>
         </div>
     }
+}
+
+/// How good a sparse autoencoder is, beside what would be as sparse.
+fn judged(quality: &SaeQuality) -> String {
+    let percent = |share: f32| format!("{:.1} %", 100.0 * share);
+    let dead = if quality.dead == 0 { "none of them dead".into() } else { format!("{} of them dead", quality.dead) };
+    let (low, high) = quality.loss_interval;
+    format!(
+        "On text that it was not trained on it explains {} of the variance with {:.0} features at once, {dead}. With its \
+         reconstruction in place the model loses {:.2} nats a token [{low:.2}, {high:.2}]: {} of what zeros cost is \
+         recovered, where as many principal components recover {} and random directions {}.",
+        percent(quality.explained_variance),
+        quality.l0,
+        quality.loss,
+        percent(quality.recovered),
+        percent(quality.recovered_by_components),
+        percent(quality.recovered_by_random)
+    )
 }
 
 /// More than the SAEs of small models have, and less than a tab can hold.

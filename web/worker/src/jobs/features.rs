@@ -15,7 +15,7 @@ use tiller_interp::sae::{FeatureReading, PlacedSae, feature_logits, nearest_feat
 use tiller_interp::typical_norms;
 use tiller_protocol::{
     Event, FeatureCard, FeatureInText, FeatureLabel, FeatureSeen, FeatureText, LayerDirection, Passage, RunSpec,
-    SaeFileBytes, SaeInfo, SaeSource, TokenFeatures,
+    SaeFileBytes, SaeInfo, SaeQuality, SaeSource, TokenFeatures,
 };
 use tiller_recipe::Direction;
 use tiller_sae::{Activation, Sae};
@@ -36,6 +36,9 @@ const CONTROL_SEEDS: [u32; 4] = [1, 2, 3, 4];
 const WEIGHTS: [&str; 2] = ["cfg.json", "sae_weights.safetensors"];
 /// What is known of its features from a corpus.
 const CORPUS: &str = "features.json";
+
+/// How good it is.
+const CARD: &str = "card.json";
 
 /// An SAE in its place in the loaded model.
 pub struct LoadedSae {
@@ -133,6 +136,7 @@ pub async fn load(bench: &mut Bench, live: &Live, source: SaeSource) -> Result<E
     let unusable = |reason: String| Stop::failed("The sparse autoencoder cannot be used", reason);
     // What cannot be read of it is left out: the features are there without.
     let corpus = files.remove(CORPUS).and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+    let quality = files.remove(CARD).and_then(|bytes| quality(&bytes));
     let file = SaeFile::read(&files, &ReadOptions::default()).await.map_err(|error| unusable(error.to_string()))?;
     let config = session.engine.config();
     let with_bos = session.tokenizer.begins_with_bos();
@@ -147,6 +151,7 @@ pub async fn load(bench: &mut Bench, live: &Live, source: SaeSource) -> Result<E
         architecture: architecture(&loaded.sae),
         notes: loaded.place.notes.clone(),
         labels: (0..).zip(&loaded.corpus.features).filter_map(label).collect(),
+        quality,
     };
     bench.sae = Some(loaded);
     Ok(Event::SaeLoaded { job: live.job, sae })
@@ -173,10 +178,28 @@ async fn shipped(name: &str) -> Result<BTreeMap<String, Vec<u8>>, String> {
     for file in WEIGHTS {
         files.insert(file.to_string(), host::fetch(&format!("sae/{name}/{file}")).await?);
     }
-    if let Ok(corpus) = host::fetch(&format!("sae/{name}/{CORPUS}")).await {
-        files.insert(CORPUS.into(), corpus);
+    for file in [CORPUS, CARD] {
+        if let Ok(bytes) = host::fetch(&format!("sae/{name}/{file}")).await {
+            files.insert(file.into(), bytes);
+        }
     }
     Ok(files)
+}
+
+/// What a card says, as far as the page shows it.
+fn quality(card: &[u8]) -> Option<SaeQuality> {
+    let card: serde_json::Value = serde_json::from_slice(card).ok()?;
+    let number = |path: &str| card.pointer(path)?.as_f64().map(|number| number as f32);
+    Some(SaeQuality {
+        explained_variance: number("/held_out/as_stored/explained_variance")?,
+        l0: number("/held_out/as_stored/l0")?,
+        dead: number("/held_out/as_stored/dead")? as u32,
+        loss: number("/loss/sae/loss/increase/mean")?,
+        loss_interval: (number("/loss/sae/loss/increase/interval/0")?, number("/loss/sae/loss/increase/interval/1")?),
+        recovered: number("/loss/sae/loss/recovered")?,
+        recovered_by_components: number("/loss/principal_components/loss/recovered")?,
+        recovered_by_random: number("/loss/random_directions/loss/recovered")?,
+    })
 }
 
 /// The model, and the SAE.

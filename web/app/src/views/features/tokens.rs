@@ -34,8 +34,12 @@ pub fn Tokens() -> impl IntoView {
         })
     };
     let tint = move |position: usize| {
-        let depth = values.with(|values| {
-            values.as_ref().map_or(0.0, |(values, max)| share(values.get(position).copied().unwrap_or(0.0), *max))
+        let depth = values.with(|values| match values {
+            // The first token's activation is many times as long as any other, and counts nowhere.
+            Some((values, max)) if position > 0 || values.len() == 1 => {
+                share(values.get(position).copied().unwrap_or(0.0), *max)
+            }
+            _ => 0.0,
         });
         format!("background:color-mix(in srgb, var(--accent) {:.1}%, transparent)", 60.0 * depth)
     };
