@@ -90,12 +90,13 @@ async fn an_experiment_is_embedded_without_the_parts_that_are_left_out() -> Resu
             page.until_written().await?;
             page.click("embed").await?;
             let leave_out = "document.querySelector('[data-part-name=search]').click();
-                document.querySelector('[data-part-name=controls]').click();";
+                document.querySelector('[data-part-name=pairs]').click();
+                document.querySelector('[data-part-name=sampling]').click();";
             page.browser.client.execute(leave_out, vec![]).await?;
             photograph(&page, "embed-dialog").await?;
             let html: String = page.read("return document.querySelector('[data-testid=embed-html]').value").await?;
             let source = html.split('"').nth(1).context("the frame has a source")?.replace("&amp;", "&");
-            ensure!(html.starts_with("<iframe src=") && source.contains("?embed&hide=search,controls#"), "{html}");
+            ensure!(html.starts_with("<iframe src=") && source.contains("?embed&hide=search,pairs,sampling#"), "{html}");
 
             let kept = "return localStorage.getItem('tiller.experiment')";
             let before: Option<String> = page.read(kept).await?;
@@ -107,7 +108,7 @@ async fn an_experiment_is_embedded_without_the_parts_that_are_left_out() -> Resu
                 .filter(part => !part.checkVisibility()).map(part => part.dataset.part)";
             let mut hidden: Vec<String> = page.read(hidden).await?;
             hidden.sort();
-            ensure!(hidden == ["controls", "search"], "{hidden:?}");
+            ensure!(hidden == ["pairs", "sampling", "search"], "{hidden:?}");
             let navigation: u32 = page.read("return document.querySelectorAll('nav').length").await?;
             ensure!(navigation == 0, "navigation stays outside a frame");
             photograph(&page, "embedded").await?;

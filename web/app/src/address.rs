@@ -48,9 +48,11 @@ pub fn backend() -> Option<BackendChoice> {
 }
 
 /// The parts of a view that a page which embeds it may leave out.
-pub const PARTS: [(&str, &str); 5] = [
+pub const PARTS: [(&str, &str); 7] = [
     ("prompt", "Prompt"),
-    ("controls", "Vector and sampling"),
+    ("slider", "Slider"),
+    ("pairs", "Layer and pairs"),
+    ("sampling", "Sampling"),
     ("evidence", "Evidence"),
     ("search", "Search for layer and strength"),
     ("about", "What the experiment is about"),

@@ -16,11 +16,10 @@ use leptos::prelude::*;
 pub fn Steer() -> impl IntoView {
     view! {
         <div class="steer">
-            <aside aria-label="The experiment" data-part="controls">
-                <strength::Strength/>
-                <layers::Layers/>
-                <pairs::Pairs/>
-                <sampling::SamplingControls/>
+            <aside aria-label="The experiment">
+                <div data-part="slider"><strength::Strength/></div>
+                <div class="pairs-part" data-part="pairs"><layers::Layers/><pairs::Pairs/></div>
+                <div data-part="sampling"><sampling::SamplingControls/></div>
             </aside>
             <section class="said" aria-label="What the model says">
                 <PromptBox><write_buttons::WriteButtons/></PromptBox>
