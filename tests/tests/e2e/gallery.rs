@@ -96,7 +96,10 @@ async fn an_experiment_is_embedded_without_the_parts_that_are_left_out() -> Resu
             photograph(&page, "embed-dialog").await?;
             let html: String = page.read("return document.querySelector('[data-testid=embed-html]').value").await?;
             let source = html.split('"').nth(1).context("the frame has a source")?.replace("&amp;", "&");
-            ensure!(html.starts_with("<iframe src=") && source.contains("?embed&hide=search,pairs,sampling#"), "{html}");
+            ensure!(
+                html.starts_with("<iframe src=") && source.contains("?embed&hide=search,pairs,sampling#"),
+                "{html}"
+            );
 
             let kept = "return localStorage.getItem('tiller.experiment')";
             let before: Option<String> = page.read(kept).await?;
