@@ -11,7 +11,7 @@ use tiller_fuzz::{Bound, bounded, read, split_files};
 // A deflated array may be sixteen times as long as its bytes, a bias somewhat more; it is turned round, written and read.
 const BOUND: Bound = Bound { per_byte: 400, fixed: 16 << 20 };
 
-/// The first byte says which layout the rest is, in files that a separator parts.
+// The first byte says which layout the rest is, in files that a separator parts.
 fuzz_target!(|input: &[u8]| {
     let Some((&layout, rest)) = input.split_first() else { return };
     let names: &[&str] = match layout % 4 {

@@ -114,6 +114,8 @@ async fn an_experiment_is_embedded_without_the_parts_that_are_left_out() -> Resu
             ensure!(hidden == ["pairs", "sampling", "search"], "{hidden:?}");
             let navigation: u32 = page.read("return document.querySelectorAll('nav').length").await?;
             ensure!(navigation == 0, "navigation stays outside a frame");
+            let shown: Shown = page.read(SHOWN).await?;
+            ensure!(shown.about.contains(cheerful.title), "it says what it is about: {shown:?}");
             photograph(&page, "embedded").await?;
             page.set("prompt", "Tell me about your week.").await?;
             page.click("write").await?;

@@ -27,6 +27,7 @@ async fn links_that_cannot_be_used_say_why() -> Result<()> {
                 let seen = page.until_ready().await?;
                 println!("e2e: links: {says}: {:?}", seen.notices);
                 ensure!(seen.complaint().contains(says) && seen.complaint().contains(remedy), "{:?}", seen.notices);
+                page.click("nav-steer").await?;
                 page.set("prompt", "Still here").await?;
             }
             Ok(())

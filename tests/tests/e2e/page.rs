@@ -3,6 +3,7 @@
 use crate::browser::{Browser, DRAWN};
 use anyhow::{Context, Result, bail, ensure};
 use fantoccini::Locator;
+use fantoccini::actions::{InputSource, KeyAction, KeyActions};
 use fantoccini::elements::Element;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -214,8 +215,12 @@ impl Page<'_> {
         Ok(serde_json::from_value(self.browser.client.execute(script, vec![]).await?)?)
     }
 
-    /// Keys to whatever has the focus.
+    /// Keys, one after the other, to whatever has the focus when each is pressed: what had it before may be gone.
     pub async fn press(&self, keys: &str) -> Result<()> {
-        Ok(self.browser.client.active_element().await?.send_keys(keys).await?)
+        let press = |keyboard: KeyActions, key: char| {
+            keyboard.then(KeyAction::Down { value: key }).then(KeyAction::Up { value: key })
+        };
+        let keyboard = keys.chars().fold(KeyActions::new("keyboard".into()), press);
+        Ok(self.browser.client.perform_actions(keyboard).await?)
     }
 }

@@ -380,9 +380,10 @@ impl Workbench {
     }
 }
 
-/// The experiment of the gallery that a recipe is.
+/// The experiment of the gallery that a recipe is, wherever it was made.
 fn exhibited(recipe: &Recipe) -> Option<&'static Exhibit> {
-    GALLERY.iter().find(|exhibit| exhibit.recipe() == *recipe)
+    let recipe = Recipe { backend: None, ..recipe.clone() };
+    GALLERY.iter().find(|exhibit| exhibit.recipe() == recipe)
 }
 
 /// Whether a view shows what the model writes.
