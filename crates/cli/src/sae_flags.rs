@@ -51,6 +51,11 @@ impl Folder for SaeFolder {
 }
 
 impl SaeFlags {
+    /// A folder whose files say all that is needed.
+    pub fn of(folder: PathBuf) -> SaeFlags {
+        SaeFlags { sae: folder, site: None, site_out: None, input_scale: None }
+    }
+
     /// Reads the SAE, and finds its place in the model. What its files leave unsaid goes to stderr.
     pub async fn open(&self, loaded: &Loaded) -> anyhow::Result<OpenSae> {
         let path = self.sae.display();

@@ -15,7 +15,10 @@ fn alike(found: f64, written: f64) -> bool {
 fn run(name: &str) -> Finding {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tiller"));
     // No test may reach the network: the model is in the cache that the set-up fills.
-    command.args(["run", name, "--evidence", "--backend", "cpu", "--json"]).env("TILLER_HUB", "http://127.0.0.1:9");
+    let sae = concat!(env!("CARGO_MANIFEST_DIR"), "/../../public/sae/smollm2-135m-instruct-resid-14");
+    command
+        .args(["run", name, "--evidence", "--sae", sae, "--backend", "cpu", "--json"])
+        .env("TILLER_HUB", "http://127.0.0.1:9");
     let output = command.output().expect("the program runs");
     assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
     let mut report: Value = serde_json::from_slice(&output.stdout).expect("the program prints JSON");

@@ -6,6 +6,7 @@ use tiller_interp::attribution::{Attribution, Component};
 use tiller_interp::lens::LensLayer;
 use tiller_interp::patch::{PatchBaseline, PatchCell};
 use tiller_interp::probe::Sweep;
+use tiller_interp::sae::TextFeatures;
 use tiller_interp::steer::GridReport;
 use tiller_recipe::{Finding, Shelved};
 use tiller_sites::{PatchPlace, Site};
@@ -141,6 +142,21 @@ pub fn of_probe(found: &Sweep) -> Finding {
         ("layer", f64::from(block)),
     ];
     finding(Some(test.interval.low > found.majority && test.accuracy > shuffled), sentence, figures)
+}
+
+/// Of a feature in a text, whose tokens are spelt in `texts`. It claims no effect.
+pub fn of_feature(feature: u32, found: &TextFeatures, texts: &[String]) -> Finding {
+    let Some(own) = found.features.iter().find(|own| own.feature == feature) else {
+        return finding(None, format!("Feature {feature} is not active on this text."), [("active", 0.0)]);
+    };
+    let active = own.values.iter().skip(1).filter(|value| **value > 0.0).count();
+    let at = texts.get(own.at as usize).map(String::as_str).unwrap_or_default();
+    let sentence = format!(
+        "Feature {feature} is active on {active} of {} tokens after the first, most on {at:?} ({:.1}).",
+        texts.len().saturating_sub(1),
+        own.max
+    );
+    finding(None, sentence, [("active", active as f64), ("max", own.max.into()), ("at", own.at.into())])
 }
 
 /// Of the two vectors that are most alike. It claims no effect. `None` for fewer than two of one width.

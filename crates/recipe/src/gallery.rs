@@ -61,7 +61,7 @@ macro_rules! exhibit {
 }
 
 /// In the order in which a newcomer should meet them.
-pub const GALLERY: [Exhibit; 11] = [
+pub const GALLERY: [Exhibit; 12] = [
     exhibit!(
         "cheerful",
         "Turn a mood up and down",
@@ -71,6 +71,11 @@ pub const GALLERY: [Exhibit; 11] = [
         "capital",
         "Watch an answer form",
         "Read every layer as if it were the last. For most of the way the model has no idea; Paris comes up in the last few blocks, and leads only in the very last."
+    ),
+    exhibit!(
+        "last-digit-of-a-year",
+        "A feature with one job",
+        "The model's activations, written as a few out of 4,096 learned features. This one fires hardest on the last digit of a year: change the text, and try to fool it."
     ),
     exhibit!(
         "country-patched",

@@ -2,14 +2,16 @@
 
 mod write;
 
-use super::{ablate, attribute, lens, patch, probe};
+use super::{ablate, attribute, lens, patch, probe, sae};
 use crate::loaded::{DeviceFlags, Loaded};
 use crate::model_file::ModelSource;
 use crate::patching_flags::control_seeds;
+use crate::sae_flags::SaeFlags;
 use crate::{output, recipe_file};
 use anyhow::bail;
 use clap::Args;
 use serde::Serialize;
+use std::path::PathBuf;
 use tiller_engine::Site;
 use tiller_experiment::{ABLATION_NEUTRAL_TOKENS, finding, read_at};
 use tiller_interp::patch::{Ablation, Metric, Patching, Replacement};
@@ -27,6 +29,9 @@ pub struct Flags {
     /// Of written text: measure what the edits do and what they cost, beside random directions of equal norm.
     #[arg(long)]
     evidence: bool,
+    /// Of features: the folder of the sparse autoencoder, as in public/sae/NAME.
+    #[arg(long, value_name = "FOLDER")]
+    sae: Option<PathBuf>,
     #[command(flatten)]
     device: DeviceFlags,
     /// Print one JSON object.
@@ -55,9 +60,7 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
         View::Lens => read_lens(&mut loaded, &recipe, flags.json).await,
         View::Patch => intervene(&mut loaded, &recipe, flags.json).await,
         View::Probes => fit_probes(&mut loaded, &recipe, flags.json).await,
-        View::Features => bail!(
-            "this experiment looks at features of a sparse autoencoder: give its files and a text to tiller sae features"
-        ),
+        View::Features => read_features(&mut loaded, &recipe, flags.sae, flags.json).await,
     }
 }
 
@@ -120,6 +123,15 @@ async fn fit_probes(loaded: &mut Loaded, recipe: &Recipe, json: bool) -> anyhow:
     let options = SweepOptions { method, read: read_at(what.read), ..SweepOptions::default() };
     let asked = probe::Asked { rows, texts, sites, options, erase: false, with_finding: true };
     probe::run_on(loaded, asked, json).await
+}
+
+async fn read_features(loaded: &mut Loaded, recipe: &Recipe, sae: Option<PathBuf>, json: bool) -> anyhow::Result<()> {
+    let Some(folder) = sae else {
+        bail!("this experiment looks at features of a sparse autoencoder: name its folder with --sae")
+    };
+    let opened = SaeFlags::of(folder).open(loaded).await?;
+    let tokens = loaded.session.tokens(&recipe.prompt)?;
+    sae::features::run_on(loaded, &opened, &tokens, sae::features::TOP, recipe.features.feature, json).await
 }
 
 #[derive(Serialize)]

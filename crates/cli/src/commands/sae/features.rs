@@ -1,14 +1,16 @@
 //! `tiller sae features`: the features of a text.
 
-use crate::loaded::DeviceFlags;
+use crate::loaded::{DeviceFlags, Loaded};
 use crate::model_file::ModelSource;
 use crate::output;
 use crate::prompt_flags::PromptFlags;
-use crate::sae_flags::SaeFlags;
+use crate::sae_flags::{OpenSae, SaeFlags};
 use clap::Args;
 use serde::Serialize;
 use std::fmt::Write;
+use tiller_experiment::finding;
 use tiller_interp::sae::{FeatureReading, TextFeatures, text_features};
+use tiller_recipe::Finding;
 
 #[derive(Args)]
 pub struct Flags {
@@ -20,7 +22,7 @@ pub struct Flags {
     #[command(flatten)]
     prompt: PromptFlags,
     /// How many of each token's strongest features to name, and of the text's to follow.
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(long, value_name = "N", default_value_t = TOP)]
     top: usize,
     #[command(flatten)]
     device: DeviceFlags,
@@ -35,6 +37,8 @@ struct Report<'a> {
     tokens: &'a [u32],
     texts: &'a [String],
     found: &'a TextFeatures,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finding: Option<Finding>,
     notes: &'a [String],
     backend: &'static str,
     adapter: String,
@@ -45,18 +49,38 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
     let mut loaded = flags.device.load(&flags.model).await?;
     let opened = flags.sae.open(&loaded).await?;
     let tokens = prompt.tokens(&loaded.session)?;
-    let what = FeatureReading { tokens: &tokens, top: flags.top, followed: flags.top, edits: &[] };
+    run_on(&mut loaded, &opened, &tokens, flags.top, None, flags.json).await
+}
+
+/// Features that are named where nothing else is asked for.
+pub const TOP: usize = 5;
+
+/// Reads a text's features and prints them; of `looked_at`, where it fires too.
+pub async fn run_on(
+    loaded: &mut Loaded,
+    opened: &OpenSae,
+    tokens: &[u32],
+    top: usize,
+    looked_at: Option<u32>,
+    json: bool,
+) -> anyhow::Result<()> {
+    // The feature that is looked at may be any of them.
+    let followed = if looked_at.is_some() { opened.sae.d_sae } else { top };
+    let what = FeatureReading { tokens, top, followed, edits: &[] };
     let placed = opened.place.of(&opened.sae);
-    let found = text_features(&mut loaded.session.engine, &placed, &what, &(), |_, _| {}).await?;
+    let mut found = text_features(&mut loaded.session.engine, &placed, &what, &(), |_, _| {}).await?;
     let texts: Vec<String> = tokens.iter().map(|&token| loaded.session.tokenizer.token_text(token)).collect();
-    if !flags.json {
-        return output::text(&table(&texts, &found));
+    let finding = looked_at.map(|feature| finding::of_feature(feature, &found, &texts));
+    found.features.truncate(top);
+    if !json {
+        return output::text(&(table(&texts, &found) + &output::finding(&finding)));
     }
     output::json(&Report {
         site: opened.place.site.to_string(),
-        tokens: &tokens,
+        tokens,
         texts: &texts,
         found: &found,
+        finding,
         notes: &opened.place.notes,
         backend: loaded.backend(),
         adapter: loaded.adapter(),
