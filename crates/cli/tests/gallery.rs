@@ -4,7 +4,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
-use tiller_recipe::{Finding, GALLERY, View, findings};
+use tiller_recipe::{Finding, GALLERY, findings};
 
 /// Another processor sums in another order; what is rounded in a sentence may then be its neighbour.
 fn alike(found: f64, written: f64) -> bool {
@@ -70,15 +70,7 @@ fn table(found: &BTreeMap<String, Finding>) -> String {
             Some(false) => "no",
             None => "no effect claimed",
         };
-        let view = match exhibit.recipe().view {
-            View::Steer => "Steer",
-            View::Vectors => "Vectors",
-            View::Lens => "Lens",
-            View::Probes => "Probes",
-            View::Patch => "Patch",
-            View::Features => "Features",
-            View::Models => "Models",
-        };
+        let view = exhibit.recipe().view.title();
         table += &format!("| `{}`: {} | {view} | {holds} | {sentence} |\n", exhibit.name, exhibit.title);
     }
     table

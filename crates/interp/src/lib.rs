@@ -17,6 +17,7 @@ pub mod neurons;
 pub mod patch;
 mod positive_definite;
 pub mod probe;
+mod products;
 pub mod sae;
 mod shuffle;
 pub mod steer;

@@ -71,6 +71,21 @@ pub enum View {
     Models,
 }
 
+impl View {
+    /// As its tab is called.
+    pub fn title(self) -> &'static str {
+        match self {
+            View::Steer => "Steer",
+            View::Vectors => "Vectors",
+            View::Lens => "Lens",
+            View::Probes => "Probes",
+            View::Patch => "Patch",
+            View::Features => "Features",
+            View::Models => "Models",
+        }
+    }
+}
+
 /// What the lens is asked beside the prompt.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lens {

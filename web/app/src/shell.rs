@@ -8,12 +8,12 @@ use crate::views::{
     probes::Probes, progress, steer::Steer, vectors::Vectors,
 };
 use crate::workbench::{ModelState, Workbench};
-use crate::{address, figures};
+use crate::{address, clipboard, figures};
 use leptos::ev;
 use leptos::prelude::*;
 use tiller_recipe::View;
 use wasm_bindgen::JsCast;
-use wasm_bindgen_futures::{JsFuture, spawn_local};
+use wasm_bindgen_futures::spawn_local;
 use web_sys::{HtmlElement, HtmlInputElement};
 
 #[component]
@@ -133,11 +133,11 @@ fn Header(manual_link: RwSignal<bool>, framed: RwSignal<bool>) -> impl IntoView 
             let _ = root.set_attribute("data-theme", theme.get().name());
         }
     });
-    let tab = move |view: View, name: &'static str, id: &'static str| {
+    let tab = move |view: View, id: &'static str| {
         view! {
             <button class="tab" data-testid=id
                 aria-current=move || (!bench.at_gallery.get() && bench.view.get() == view).then_some("page")
-                on:click=move |_| bench.show(view)>{name}</button>
+                on:click=move |_| bench.show(view)>{view.title()}</button>
         }
     };
     let change_theme = move |_| {
@@ -161,13 +161,13 @@ fn Header(manual_link: RwSignal<bool>, framed: RwSignal<bool>) -> impl IntoView 
             <nav aria-label="Views">
                 <button class="tab" data-testid="nav-gallery" aria-current=move || bench.at_gallery.get().then_some("page")
                     on:click=move |_| bench.show_gallery()>"Gallery"</button>
-                {tab(View::Steer, "Steer", "nav-steer")}
-                {tab(View::Vectors, "Vectors", "nav-vectors")}
-                {tab(View::Lens, "Lens", "nav-lens")}
-                {tab(View::Probes, "Probes", "nav-probes")}
-                {tab(View::Patch, "Patch", "nav-patch")}
-                {tab(View::Features, "Features", "nav-features")}
-                {tab(View::Models, "Models", "nav-models")}
+                {tab(View::Steer, "nav-steer")}
+                {tab(View::Vectors, "nav-vectors")}
+                {tab(View::Lens, "nav-lens")}
+                {tab(View::Probes, "nav-probes")}
+                {tab(View::Patch, "nav-patch")}
+                {tab(View::Features, "nav-features")}
+                {tab(View::Models, "nav-models")}
             </nav>
             <ModelStatus/>
             <div class="tools">
@@ -200,9 +200,7 @@ fn copy_link(bench: Workbench, manual_link: RwSignal<bool>) {
         }
     };
     spawn_local(async move {
-        let clipboard = address::window().navigator().clipboard();
-        let copied = !clipboard.is_undefined() && JsFuture::from(clipboard.write_text(&link)).await.is_ok();
-        if copied {
+        if clipboard::copy(&link).await {
             bench.say(format!("Link copied, {}", figures::bytes(link.len() as u64)));
         } else {
             manual_link.set(true);

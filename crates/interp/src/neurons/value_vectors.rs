@@ -2,6 +2,7 @@
 
 use crate::InterpError;
 use crate::lens::largest;
+use crate::products::norm;
 use serde::Serialize;
 use tiller_engine::{Controls, Engine, EngineError};
 
@@ -172,10 +173,6 @@ fn matched(logits: &[f32], words: &[u32]) -> WordMatch {
         logits.iter().filter(|&&x| is_before(x, own)).count() < MATCHED_AMONG
     };
     WordMatch { among: words.iter().filter(among).count() as u32, z: z as f32 }
-}
-
-fn norm(x: &[f32]) -> f64 {
-    x.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::PlacedSae;
 use crate::InterpError;
 use crate::lens::largest;
 use crate::neurons::{WrittenToken, logits_of};
+use crate::products::norm;
 use crate::steer::random_direction;
 use serde::Serialize;
 use tiller_engine::{Controls, Engine, Site};
@@ -103,8 +104,4 @@ fn check(sae: &Sae, feature: usize) -> Result<(), InterpError> {
         true => Ok(()),
         false => Err(InterpError::NoFeature { feature, last: sae.d_sae - 1 }),
     }
-}
-
-fn norm(direction: &[f32]) -> f64 {
-    direction.iter().map(|&d| f64::from(d).powi(2)).sum::<f64>().sqrt()
 }

@@ -1,6 +1,7 @@
 //! The directions along which activations vary most.
 
 use crate::InterpError;
+use crate::products::dot;
 use crate::steer::random_direction;
 use tiller_engine::{Controls, EngineError};
 
@@ -80,10 +81,6 @@ fn orthonormalise(vectors: &mut [Vec<f64>]) {
         let length = dot(vector, vector).sqrt().max(f64::MIN_POSITIVE);
         vector.iter_mut().for_each(|x| *x /= length);
     }
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The activations of contrasting pairs, from which steering vectors are made.
 
 use crate::InterpError;
+use crate::products::norm;
 use tiller_engine::{Controls, Engine, Harvest, Site, TapRows};
 
 /// Two texts, as token ids, that differ in the concept a vector is to hold.
@@ -112,8 +113,4 @@ impl Contrast {
         let norms = self.pairs().flat_map(|(positive, negative)| [norm(positive), norm(negative)]);
         norms.sum::<f64>() / (2 * self.pairs().len()) as f64
     }
-}
-
-fn norm(x: &[f32]) -> f64 {
-    x.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt()
 }

@@ -1,5 +1,7 @@
 //! The first principal component of a few rows in many dimensions.
 
+use crate::products::dot;
+
 /// The direction `[width]`, of unit length, along which `rows` (`[n, width]`) have the largest sum of squares, and its
 /// share of the whole sum of squares. To get the variance's, take the mean off the rows before. `None` where all rows
 /// are zero.
@@ -137,10 +139,6 @@ fn rotate(a: &mut [f64], vectors: &mut [f64], k: usize, p: usize, q: usize) {
 
 fn times(matrix: &[f64], n: usize, x: &[f64]) -> Vec<f64> {
     matrix.chunks_exact(n).map(|row| dot(row, x)).collect()
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 #[cfg(test)]

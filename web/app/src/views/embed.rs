@@ -1,10 +1,11 @@
 //! HTML for someone's own page, with this experiment in a frame.
 
 use crate::address::{PARTS, frame};
+use crate::clipboard;
 use crate::workbench::Workbench;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
-use wasm_bindgen_futures::{JsFuture, spawn_local};
+use wasm_bindgen_futures::spawn_local;
 use web_sys::HtmlTextAreaElement;
 
 #[component]
@@ -19,8 +20,7 @@ pub fn Frame(
     let copy = move |_| {
         let Some(html) = untrack(html) else { return };
         spawn_local(async move {
-            let clipboard = crate::address::window().navigator().clipboard();
-            if !clipboard.is_undefined() && JsFuture::from(clipboard.write_text(&html)).await.is_ok() {
+            if clipboard::copy(&html).await {
                 bench.say("HTML copied");
             }
         });

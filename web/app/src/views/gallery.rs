@@ -2,7 +2,7 @@
 
 use crate::workbench::Workbench;
 use leptos::prelude::*;
-use tiller_recipe::{Exhibit, Finding, GALLERY, View, findings, to_fragment};
+use tiller_recipe::{Exhibit, Finding, GALLERY, findings, to_fragment};
 
 #[component]
 pub fn Gallery() -> impl IntoView {
@@ -28,7 +28,7 @@ fn card(exhibit: &'static Exhibit, finding: Option<Finding>) -> impl IntoView {
     view! {
         <li>
             <a class="card exhibit" href=address data-testid="exhibit" data-name=exhibit.name>
-                <span class="soft small">{view_name(recipe.view)}</span>
+                <span class="soft small">{recipe.view.title()}</span>
                 <h2>{exhibit.title}</h2>
                 <p>{exhibit.about}</p>
                 {finding.map(found)}
@@ -44,18 +44,6 @@ fn found(finding: Finding) -> impl IntoView {
         None => ("What it shows", "verdict"),
     };
     view! { <p class="small finding"><b class=class>{verdict}</b>" "<span class="soft">{finding.sentence}</span></p> }
-}
-
-fn view_name(view: View) -> &'static str {
-    match view {
-        View::Steer => "Steer",
-        View::Vectors => "Vectors",
-        View::Lens => "Lens",
-        View::Probes => "Probes",
-        View::Patch => "Patch",
-        View::Features => "Features",
-        View::Models => "Models",
-    }
 }
 
 /// What the experiment that was opened is about, and the way to the next one.

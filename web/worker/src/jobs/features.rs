@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use tiller_engine::Site;
 use tiller_experiment::{SaePlace, Session};
 use tiller_formats::{ReadOptions, SaeFile};
+use tiller_interp::evidence::CONTROL_SEEDS;
 use tiller_interp::neurons::WrittenToken;
 use tiller_interp::sae::{FeatureReading, PlacedSae, feature_logits, nearest_features, text_features};
 use tiller_interp::typical_norms;
@@ -30,7 +31,6 @@ const LOGITS: usize = 10;
 const NEAR: usize = 8;
 /// Tokens of a prompt that are shown: as many as a person looks at.
 const MOST_TOKENS: usize = 256;
-const CONTROL_SEEDS: [u32; 4] = [1, 2, 3, 4];
 
 /// What a shipped SAE lies in, beside the page.
 const WEIGHTS: [&str; 2] = ["cfg.json", "sae_weights.safetensors"];
