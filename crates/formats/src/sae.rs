@@ -57,6 +57,8 @@ pub struct TrainedOn {
     /// Tokens in a text.
     pub context: Option<u32>,
     pub texts: Option<String>,
+    /// Where Neuronpedia has pages of its features, such as `gpt2-small/8-res-jb`.
+    pub neuronpedia: Option<String>,
     /// Whether the mean over its numbers had been taken off each residual stream, as TransformerLens does to models with
     /// a LayerNorm (`center_writing_weights`).
     pub centred: Option<bool>,

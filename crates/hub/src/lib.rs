@@ -18,6 +18,7 @@ mod progress;
 mod quantisation;
 mod repository;
 mod retry;
+mod sae_offer;
 mod store;
 mod transfer;
 
@@ -34,6 +35,7 @@ pub use obtain::obtain;
 pub use offer::{Choice, Fit, Offer, What, offer};
 pub use progress::{Phase, Progress};
 pub use repository::{Repository, RepositoryFile};
+pub use sae_offer::saes;
 pub use store::{CacheEntry, Partial, Store, Writer};
 pub use tiller_sites::AccessToken;
 

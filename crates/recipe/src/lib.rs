@@ -20,7 +20,7 @@ mod schema;
 pub use dataset::{DATASETS, DatasetError, LabelledText, ShippedDataset, classes, labelled_texts, labelled_texts_by};
 pub use direction::Direction;
 pub use edit::{Condition, Edit, Operation, Part, Source, Test};
-pub use features::{Features, PINNED_LIMIT};
+pub use features::{Features, HubSae, LABEL_CHARS, LABELS_LIMIT, PINNED_LIMIT, SaeRef, Unsaid};
 pub use function_task::{FUNCTION_TASKS, FunctionTask, WordPair, WordPairsError, word_pairs};
 pub use gallery::{Exhibit, Finding, GALLERY, findings};
 pub use grid::{GRID_MOST_COST, GRID_STRENGTHS, grid_layers};

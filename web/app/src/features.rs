@@ -12,20 +12,38 @@ pub fn shipped_for(model: &ModelRef) -> Option<&'static str> {
     SHIPPED.iter().find(|(repo, _)| *repo == model.repo).map(|(_, name)| *name)
 }
 
-/// What a feature is called: by its label, if it has one.
-pub fn title(feature: u32, labels: &[(u32, FeatureLabel)]) -> String {
-    match label(feature, labels) {
-        Some(label) => label.text.clone(),
+/// What a feature is called.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Name {
+    pub text: String,
+    /// Precision and recall on text that the name was not made from; `None` where a person gave it.
+    pub holds: Option<(f32, f32)>,
+}
+
+/// Features by name: what the author calls them, else the labels that the SAE came with.
+pub fn names(own: &[(u32, String)], labels: &[(u32, FeatureLabel)]) -> Vec<(u32, Name)> {
+    let own_name = |(feature, text): &(u32, String)| (*feature, Name { text: text.clone(), holds: None });
+    let is_unnamed = |(feature, _): &&(u32, FeatureLabel)| own.iter().all(|(named, _)| named != feature);
+    let of_sae = |(feature, label): &(u32, FeatureLabel)| {
+        (*feature, Name { text: label.text.clone(), holds: Some((label.precision, label.recall)) })
+    };
+    own.iter().map(own_name).chain(labels.iter().filter(is_unnamed).map(of_sae)).collect()
+}
+
+/// By its name, if it has one.
+pub fn title(feature: u32, names: &[(u32, Name)]) -> String {
+    match name_of(feature, names) {
+        Some(name) => name.text.clone(),
         None => format!("feature {feature}"),
     }
 }
 
-pub fn label(feature: u32, labels: &[(u32, FeatureLabel)]) -> Option<&FeatureLabel> {
-    labels.iter().find(|(labelled, _)| *labelled == feature).map(|(_, label)| label)
+pub fn name_of(feature: u32, names: &[(u32, Name)]) -> Option<&Name> {
+    names.iter().find(|(named, _)| *named == feature).map(|(_, name)| name)
 }
 
-/// The features that `sought` names: by number, or by a part of their labels. Few enough to be looked through.
-pub fn matching(sought: &str, features: u32, labels: &[(u32, FeatureLabel)]) -> Vec<u32> {
+/// The features that `sought` names: by number, or by a part of their names. Few enough to be looked through.
+pub fn matching(sought: &str, features: u32, names: &[(u32, Name)]) -> Vec<u32> {
     const MOST: usize = 30;
     let sought = sought.trim().to_lowercase();
     if sought.is_empty() {
@@ -34,7 +52,7 @@ pub fn matching(sought: &str, features: u32, labels: &[(u32, FeatureLabel)]) -> 
     if let Ok(number) = sought.parse::<u32>() {
         return if number < features { vec![number] } else { Vec::new() };
     }
-    let named = labels.iter().filter(|(_, label)| label.text.to_lowercase().contains(&sought));
+    let named = names.iter().filter(|(_, name)| name.text.to_lowercase().contains(&sought));
     named.map(|(feature, _)| *feature).take(MOST).collect()
 }
 
@@ -63,9 +81,19 @@ mod tests {
     use tiller_protocol::{FeatureInText, TokenFeatures};
     use tiller_sites::catalogue;
 
-    fn labels() -> Vec<(u32, FeatureLabel)> {
+    fn labels() -> Vec<(u32, Name)> {
         let label = |text: &str| FeatureLabel { text: text.into(), precision: 0.9, recall: 0.8 };
-        vec![(3, label("the word sea")), (8, label("Years"))]
+        names(&[], &[(3, label("the word sea")), (8, label("Years"))])
+    }
+
+    #[test]
+    fn what_the_author_calls_a_feature_comes_before_its_label() {
+        let label = FeatureLabel { text: "the word sea".into(), precision: 0.9, recall: 0.8 };
+        let named = names(&[(3, "ships".into())], &[(3, label.clone()), (4, label)]);
+        assert_eq!(named.len(), 2);
+        assert_eq!([title(3, &named), title(4, &named)], ["ships", "the word sea"]);
+        assert_eq!(name_of(3, &named).unwrap().holds, None);
+        assert_eq!(name_of(4, &named).unwrap().holds, Some((0.9, 0.8)));
     }
 
     #[test]

@@ -64,6 +64,8 @@ pub struct Workbench {
     pub lookup: RwSignal<Lookup>,
     /// Of the user's account on the hub. A secret: it lives here and in the worker, and in no storage, link or log.
     pub token: RwSignal<Option<AccessToken>>,
+    /// The same, where a sparse autoencoder is looked for.
+    pub sae_lookup: RwSignal<Lookup>,
     /// The models that the user has chosen, or agreed to, and that may be downloaded.
     agreed: StoredValue<Vec<ModelRef>>,
     pub notices: RwSignal<Vec<Notice>>,
@@ -160,6 +162,7 @@ impl Workbench {
             cache: RwSignal::new(None),
             files_kept: RwSignal::new(None),
             lookup: RwSignal::new(Lookup::None),
+            sae_lookup: RwSignal::new(Lookup::None),
             token: RwSignal::new(None),
             agreed: StoredValue::new(Vec::new()),
             notices: RwSignal::new(Vec::new()),

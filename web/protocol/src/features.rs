@@ -2,14 +2,17 @@
 
 use crate::LayerDirection;
 use serde::{Deserialize, Serialize};
+use tiller_recipe::{HubSae, Unsaid};
 
 /// Where an SAE comes from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum SaeSource {
     /// It comes with the page, under this name.
     Shipped(String),
+    /// From the hub; what is not in the browser yet is fetched only if `download` says so.
+    Hub { sae: HubSae, download: bool },
     /// The user's own files.
-    Files { name: String, files: Vec<SaeFileBytes> },
+    Files { name: String, files: Vec<SaeFileBytes>, unsaid: Unsaid },
 }
 
 /// One file of an SAE.
@@ -35,6 +38,8 @@ pub struct SaeInfo {
     pub notes: Vec<String>,
     /// Of the features that have one.
     pub labels: Vec<(u32, FeatureLabel)>,
+    /// Where its features have pages on Neuronpedia ("gpt2-small/8-res-jb"), as its files say.
+    pub neuronpedia: Option<String>,
     /// How good it is; `None` where its files do not say.
     pub quality: Option<SaeQuality>,
 }
@@ -95,6 +100,23 @@ pub struct FeatureInText {
     pub at: u32,
     /// By position.
     pub values: Vec<f32>,
+}
+
+/// The features in which two texts differ.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FeatureContrast {
+    /// By the size of the difference of their means, descending.
+    pub features: Vec<ContrastedFeature>,
+    /// The largest difference of any feature when the tokens are dealt to the two texts at random.
+    pub shuffled: f32,
+}
+
+/// A feature's mean over the tokens of each text, but for their first.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ContrastedFeature {
+    pub feature: u32,
+    pub here: f32,
+    pub there: f32,
 }
 
 /// A feature by itself.

@@ -4,7 +4,7 @@
 //! clones); byte strings travel as `Vec<u8>`.
 
 use serde::{Deserialize, Serialize};
-use tiller_recipe::{Direction, Edit, Pair, Patching, Prompt, Vector};
+use tiller_recipe::{Direction, Edit, HubSae, Pair, Patching, Prompt, Vector};
 pub use tiller_sites::{AccessToken, ModelRef, Positions, Sampling, Site};
 
 mod failure;
@@ -17,8 +17,8 @@ mod repository;
 
 pub use failure::{Failure, Remedy};
 pub use features::{
-    FeatureCard, FeatureInText, FeatureLabel, FeatureSeen, FeatureText, Passage, SaeFileBytes, SaeInfo, SaeQuality,
-    SaeSource, TokenFeatures,
+    ContrastedFeature, FeatureCard, FeatureContrast, FeatureInText, FeatureLabel, FeatureSeen, FeatureText, Passage,
+    SaeFileBytes, SaeInfo, SaeQuality, SaeSource, TokenFeatures,
 };
 pub use grid::{Estimate, GridCell, GridChoice, GridReading, GridReport};
 pub use lens::{Followed, LensCell, LensLayer, LensText, Ranked};
@@ -97,6 +97,8 @@ pub enum Request {
     LoadSae { job: JobId, source: SaeSource },
     /// What the SAE finds in the run's prompt; progress, then [`Event::FeaturesRead`].
     ReadFeatures { job: JobId, run: RunSpec },
+    /// Which features tell two texts apart; answered by [`Event::FeaturesContrasted`].
+    ContrastFeatures { job: JobId, texts: [Prompt; 2] },
     /// One feature by itself; answered by [`Event::Feature`].
     LookAtFeature { job: JobId, feature: u32 },
     /// Stops any job; it ends with [`Event::Cancelled`] (or `Written` for a run, with what was written so far).
@@ -243,9 +245,18 @@ pub enum Event {
         job: JobId,
         sae: SaeInfo,
     },
+    /// The SAE is not in the browser yet, and may not be fetched unasked.
+    SaeNotHere {
+        job: JobId,
+        sae: HubSae,
+    },
     FeaturesRead {
         job: JobId,
         text: FeatureText,
+    },
+    FeaturesContrasted {
+        job: JobId,
+        contrast: FeatureContrast,
     },
     Feature {
         job: JobId,

@@ -15,6 +15,8 @@ pub struct RepositoryListing {
     pub choices: Vec<Choice>,
     /// The choice that is proposed, by index, and why: a clause that follows on "because".
     pub proposed: Option<(usize, String)>,
+    /// The weights of the sparse autoencoders in it, by path.
+    pub saes: Vec<ModelRef>,
     /// One sentence where no choice will work, though it could be loaded for its form.
     pub warning: Option<String>,
 }

@@ -1,13 +1,11 @@
-//! A model of several files: fetched one after the other, as the reading of it asks for them.
+//! A model, or a sparse autoencoder, of several files: fetched one after the other, as the reading of it asks for them.
 
 use crate::cache::{Cache, is_absent};
 use crate::failure::Stop;
 use std::cell::{Cell, RefCell};
 use std::io;
-use tiller_experiment::LoadError;
 use tiller_formats::Folder;
 use tiller_hub::{BlobSource, Cancel, Hub, HubError, Progress};
-use tiller_model::ModelFilesError;
 use tiller_protocol::ModelRef;
 
 /// Weights of more bytes than this are rounded to eight bits as they are loaded.
@@ -67,14 +65,14 @@ impl<'a, P: FnMut(Progress)> CachedFolder<'a, P> {
     /// could not be read. Of a whole model, also the files that it does without are remembered, so that the next time
     /// nothing has to be asked of the hub. The sentence is of where the files are kept, if that is worth one. `None`
     /// where something would have had to be fetched, and may not.
-    pub async fn finish<T>(self, read: Result<T, ModelFilesError>) -> Result<Option<(T, Option<String>)>, Stop> {
+    pub async fn finish<T, E: Into<Stop>>(self, read: Result<T, E>) -> Result<Option<(T, Option<String>)>, Stop> {
         if self.not_here.get() {
             return Ok(None);
         }
         if let Some(stopped) = self.stopped.take() {
             return Err(stopped.into());
         }
-        let files = read.map_err(LoadError::from)?;
+        let files = read.map_err(Into::into)?;
         for file in self.absent.take() {
             self.cache.keep_as_absent(&file).await;
         }

@@ -68,7 +68,8 @@ fn kind(request: &Request) -> Kind {
         | Request::Patch { .. }
         | Request::FitProbes { .. }
         | Request::EraseProbe { .. }
-        | Request::ReadFeatures { .. } => Kind::Reading,
+        | Request::ReadFeatures { .. }
+        | Request::ContrastFeatures { .. } => Kind::Reading,
         Request::Load { .. } | Request::Start { .. } => Kind::Loading,
         _ => Kind::Other,
     }
@@ -92,6 +93,7 @@ fn job_of(request: &Request) -> Option<JobId> {
         | Request::EraseProbe { job, .. }
         | Request::LoadSae { job, .. }
         | Request::ReadFeatures { job, .. }
+        | Request::ContrastFeatures { job, .. }
         | Request::LookAtFeature { job, .. }
         | Request::ExportVector { job, .. }
         | Request::ImportVector { job, .. } => Some(job),

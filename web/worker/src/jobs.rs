@@ -57,6 +57,9 @@ async fn perform(request: Request, bench: &mut Bench, live: &Live) -> Result<Eve
         Request::ProbeText { block, probe, prompt, .. } => probes::read(bench, live, block, &probe, &prompt).await,
         Request::EraseProbe { spec, block, .. } => probes::erase(bench, live, &spec, block).await,
         Request::LoadSae { source, .. } => features::load(bench, live, source).await,
+        Request::ContrastFeatures { texts: [here, there], .. } => {
+            features::contrast(bench, live, [&here, &there]).await
+        }
         Request::ReadFeatures { run, .. } => features::read(bench, live, &run).await,
         Request::LookAtFeature { feature, .. } => features::look_at(bench, live, feature).await,
         Request::ExportVector { name, layers, .. } => files::export(bench, live, &name, &layers),
@@ -87,9 +90,12 @@ fn needs_session(request: &Request) -> bool {
             | Request::EraseProbe { .. }
             | Request::LoadSae { .. }
             | Request::ReadFeatures { .. }
+            | Request::ContrastFeatures { .. }
             | Request::LookAtFeature { .. }
     )
 }
+
+use load::transfer_stage;
 
 /// Why the loaded model's device was lost, if it was.
 fn lost_device(bench: &Bench) -> Option<String> {

@@ -5,7 +5,7 @@ use crate::host;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use tiller_hub::{Cancel, Hub, HubError, Repository, offer};
+use tiller_hub::{Cancel, Hub, HubError, Repository, offer, saes};
 use tiller_model::SUPPORTED_ARCHITECTURES;
 use tiller_protocol::{Choice, Event, Fit, JobId, RepositoryListing, What};
 
@@ -62,6 +62,7 @@ fn listing(repository: &Repository) -> RepositoryListing {
         licence: repository.licence.clone(),
         choices: offer.choices.into_iter().map(choice).collect(),
         proposed: offer.proposed,
+        saes: saes(repository),
         warning: unknown.map(|architecture| {
             format!(
                 "The hub says that this is a model of the architecture \"{architecture}\", which is not known here."

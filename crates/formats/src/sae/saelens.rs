@@ -170,6 +170,14 @@ fn kind(config: &Config, architecture: &str, options: &ReadOptions) -> Result<Ki
 }
 
 /// `about`: the metadata, or an old configuration.
+/// Whether a name may stand in an address as it is.
+fn is_plain(id: &str) -> bool {
+    let part = |part: &str| {
+        !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+    };
+    id.split('/').all(|of_id| part(of_id) && !of_id.starts_with('.'))
+}
+
 pub(super) fn trained_on(about: &Config, options: &ReadOptions) -> TrainedOn {
     let number = |option: &str| given(about, option).and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
     let loaded_with = about.get("model_from_pretrained_kwargs").and_then(Value::as_object);
@@ -181,6 +189,7 @@ pub(super) fn trained_on(about: &Config, options: &ReadOptions) -> TrainedOn {
         prepend_bos: about.get("prepend_bos").and_then(Value::as_bool),
         context: number("context_size"),
         texts: name(about, "dataset_path"),
+        neuronpedia: name(about, "neuronpedia_id").filter(|id| is_plain(id)),
         centred: loaded_with.and_then(|kwargs| kwargs.get("center_writing_weights")?.as_bool()),
     }
 }

@@ -67,6 +67,8 @@ impl Workbench {
             Event::TextProbed { job, text } => self.on_text_probed(job, text),
             Event::ProbeErased { job, erasure } => self.on_probe_erased(job, erasure),
             Event::SaeLoaded { job, sae } => self.on_sae_loaded(job, sae),
+            Event::SaeNotHere { job, sae } => self.on_sae_not_here(job, sae),
+            Event::FeaturesContrasted { job, contrast } => self.on_features_contrasted(job, contrast),
             Event::FeaturesRead { job, text } => self.on_features_read(job, text),
             Event::Feature { job, card } => self.on_feature(job, card),
             Event::Cache(report) => self.cache.set(Some(report)),

@@ -2,12 +2,13 @@
 
 use super::{ModelState, Workbench};
 use crate::bridge;
-use crate::features::{shipped_for, title};
+use crate::features::{Name, names, shipped_for, title};
 use leptos::prelude::*;
 use tiller_protocol::{
-    Directions, FeatureCard, FeatureText, JobId, Progress, Request, RunSpec, SaeFileBytes, SaeInfo, SaeSource,
+    Directions, FeatureCard, FeatureContrast, FeatureText, JobId, Progress, Request, RunSpec, SaeFileBytes, SaeInfo,
+    SaeSource,
 };
-use tiller_recipe::{PINNED_LIMIT, View};
+use tiller_recipe::{Features, HubSae, LABEL_CHARS, LABELS_LIMIT, PINNED_LIMIT, Prompt, SaeRef, Unsaid, View};
 use tiller_sites::ModelRef;
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,25 +23,37 @@ pub struct FeatureWork {
     /// The feature that was asked for last, and the job that brings it.
     asked: Option<(JobId, u32)>,
     pub card: Option<FeatureCard>,
+    /// While the prompt is held against another text.
+    pub contrasting: Option<JobId>,
+    /// What tells the two apart, and what they were.
+    pub contrast: Option<([Prompt; 2], FeatureContrast)>,
 }
 
-/// The sparse autoencoder, of the model that it was loaded for.
+/// The sparse autoencoder, with what it was loaded for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum SaeState {
     #[default]
     None,
+    /// It would have to be downloaded, and someone else named it: the user is asked.
+    Asked(HubSae, SaeOf),
     Loading {
         job: JobId,
-        model: ModelRef,
+        of: SaeOf,
+        progress: Option<Progress>,
     },
     Loaded {
         info: SaeInfo,
-        model: ModelRef,
+        of: SaeOf,
     },
     /// What went wrong was said; it is not tried again unasked.
-    Failed {
-        model: ModelRef,
-    },
+    Failed(SaeOf),
+}
+
+/// The model that an SAE was loaded for, and which SAE it is; `None`: one of the user's own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SaeOf {
+    model: ModelRef,
+    sae: Option<SaeRef>,
 }
 
 impl SaeState {
@@ -51,12 +64,23 @@ impl SaeState {
         }
     }
 
-    fn model(&self) -> Option<&ModelRef> {
+    fn of(&self) -> Option<&SaeOf> {
         match self {
             SaeState::None => None,
-            SaeState::Loading { model, .. } | SaeState::Loaded { model, .. } | SaeState::Failed { model } => {
-                Some(model)
-            }
+            SaeState::Asked(_, of)
+            | SaeState::Loading { of, .. }
+            | SaeState::Loaded { of, .. }
+            | SaeState::Failed(of) => Some(of),
+        }
+    }
+}
+
+impl FeatureWork {
+    /// What is being loaded by this job.
+    fn loading(&self, job: JobId) -> Option<SaeOf> {
+        match &self.sae {
+            SaeState::Loading { job: current, of, .. } if *current == job => Some(of.clone()),
+            _ => None,
         }
     }
 }
@@ -65,15 +89,20 @@ impl SaeState {
 const REST_MS: u32 = 400;
 
 impl Workbench {
-    /// Brings the view up to date: the SAE that comes with the page for this model, then what it finds in the prompt.
+    /// Brings the view up to date: the SAE that the experiment names, or else the one that comes with the page for this
+    /// model, then what it finds in the prompt.
     pub fn features_soon(self) {
         let ModelState::Ready(model) = self.model.get_untracked() else { return };
-        let fits = self.features.with_untracked(|work| work.sae.model() == Some(&model.reference));
+        let named = self.experiment.with_untracked(|experiment| experiment.features.sae.clone());
+        let wanted = named.clone().or_else(|| shipped_for(&model.reference).map(|name| SaeRef::Shipped(name.into())));
+        let fits = self.features.with_untracked(|work| {
+            // One's own SAE stays until another is named.
+            let is_wanted = |of: &SaeOf| of.sae == wanted || of.sae.is_none() && named.is_none();
+            work.sae.of().is_some_and(|of| of.model == model.reference && is_wanted(of))
+        });
         if !fits {
-            let named = self.experiment.with_untracked(|experiment| experiment.features.sae.clone());
-            let own = shipped_for(&model.reference).map(String::from);
-            match named.or(own) {
-                Some(name) => self.load_sae(SaeSource::Shipped(name)),
+            match wanted {
+                Some(sae) => self.load_named_sae(sae),
                 None => self.features.set(FeatureWork::default()),
             }
             return;
@@ -88,21 +117,119 @@ impl Workbench {
         .forget();
     }
 
-    fn load_sae(self, source: SaeSource) {
+    fn load_named_sae(self, named: SaeRef) {
+        let source = match named.clone() {
+            SaeRef::Shipped(name) => SaeSource::Shipped(name),
+            SaeRef::OnHub(sae) => {
+                // Whatever is not the page's own is someone else's word until the user agrees.
+                let agreed = self.agreed.with_value(|agreed| agreed.contains(&sae.weights));
+                SaeSource::Hub { sae, download: agreed }
+            }
+        };
+        self.load_sae(source, Some(named));
+    }
+
+    fn load_sae(self, source: SaeSource, named: Option<SaeRef>) {
         let ModelState::Ready(model) = self.model.get_untracked() else { return };
+        if let SaeState::Loading { job, .. } = self.features.with_untracked(|work| work.sae.clone()) {
+            self.cancel(job);
+        }
         let job = self.new_job();
-        let sae = SaeState::Loading { job, model: model.reference };
+        let of = SaeOf { model: model.reference, sae: named };
+        let sae = SaeState::Loading { job, of, progress: None };
         self.features.set(FeatureWork { sae, ..FeatureWork::default() });
         bridge::send(&Request::LoadSae { job, source });
     }
 
     /// Opens an SAE from the user's own files.
-    pub fn open_sae(self, files: Vec<SaeFileBytes>) {
+    pub fn open_sae(self, files: Vec<SaeFileBytes>, unsaid: Unsaid) {
         self.dismiss_all();
         let name = files.iter().map(|file| file.name.as_str()).collect::<Vec<_>>().join(", ");
         // The files may be those of another, in which numbers mean other features.
-        self.change("SAE", |experiment| experiment.features = Default::default());
-        self.load_sae(SaeSource::Files { name, files });
+        self.change("SAE", |experiment| experiment.features = Features::default());
+        self.load_sae(SaeSource::Files { name, files, unsaid }, None);
+    }
+
+    /// Opens an SAE of the hub: the user has chosen it, or agreed to it.
+    pub fn choose_sae(self, sae: HubSae) {
+        self.dismiss_all();
+        self.agreed.update_value(|agreed| agreed.push(sae.weights.clone()));
+        let named = SaeRef::OnHub(sae);
+        let is_new = self.experiment.with_untracked(|experiment| experiment.features.sae.as_ref() != Some(&named));
+        if is_new {
+            self.change("SAE", |experiment| {
+                experiment.features = Features { sae: Some(named.clone()), ..Features::default() };
+            });
+        }
+        self.load_named_sae(named);
+    }
+
+    /// Back to the SAE that comes with the page, if there is one for this model.
+    pub fn use_shipped_sae(self) {
+        self.change("SAE", |experiment| experiment.features = Features::default());
+        self.features.set(FeatureWork::default());
+        self.features_soon();
+    }
+
+    /// Tries again what failed.
+    pub fn reload_sae(self) {
+        self.dismiss_all();
+        self.features.set(FeatureWork::default());
+        self.features_soon();
+    }
+
+    pub fn stop_loading_sae(self) {
+        if let SaeState::Loading { job, .. } = self.features.with_untracked(|work| work.sae.clone()) {
+            self.cancel(job);
+        }
+    }
+
+    /// What features are called.
+    pub fn feature_names(self) -> Vec<(u32, Name)> {
+        let own = self.experiment.with(|experiment| experiment.features.labels.clone());
+        self.features.with(|work| names(&own, work.sae.info().map_or(&[], |info| &info.labels)))
+    }
+
+    /// Gives a feature a name of one's own; an empty one takes it away.
+    pub fn name_feature(self, feature: u32, name: &str) {
+        let name: String = name.trim().chars().take(LABEL_CHARS).collect();
+        let is_new = self.experiment.with_untracked(|experiment| {
+            let own = experiment.features.labels.iter().find(|(named, _)| *named == feature);
+            own.map_or("", |(_, own)| own) != name
+        });
+        if !is_new {
+            return;
+        }
+        self.change("feature's name", |experiment| {
+            let labels = &mut experiment.features.labels;
+            labels.retain(|(named, _)| *named != feature);
+            if !name.is_empty() && labels.len() < LABELS_LIMIT {
+                labels.push((feature, name));
+            }
+        });
+    }
+
+    /// Asks which features tell the prompt and another text apart.
+    pub fn contrast_features(self) {
+        let texts = self.experiment.with_untracked(|experiment| {
+            let other = experiment.features.against.clone().filter(|text| !text.trim().is_empty())?;
+            Some([experiment.read().prompt, Prompt::Text(other)])
+        });
+        let Some(texts) = texts.filter(|_| self.features.with_untracked(|work| work.sae.info().is_some())) else {
+            return;
+        };
+        self.dismiss_all();
+        self.stop_contrasting();
+        let job = self.new_job();
+        self.features.update(|work| (work.contrasting, work.progress) = (Some(job), None));
+        bridge::send(&Request::ContrastFeatures { job, texts: texts.clone() });
+        self.features.update(|work| work.contrast = Some((texts, FeatureContrast::default())));
+    }
+
+    pub fn stop_contrasting(self) {
+        if let Some(job) = self.features.with_untracked(|work| work.contrasting) {
+            self.cancel(job);
+        }
     }
 
     fn features_are_current(self) -> bool {
@@ -166,7 +293,7 @@ impl Workbench {
         let (Some(card), Some(info)) = (&work.card, work.sae.info()) else { return };
         let Some(direction) = card.direction.clone() else { return };
         let layer = direction.layer;
-        let name = format!("{} ({} #{})", title(card.feature, &info.labels), info.name, card.feature);
+        let name = format!("{} ({} #{})", title(card.feature, &self.feature_names()), info.name, card.feature);
         let directions =
             Directions { method: "sae-feature".into(), layers: vec![direction], suggested: Some(layer), pairs: 0 };
         self.change("feature's direction", |experiment| {
@@ -177,13 +304,30 @@ impl Workbench {
 
     pub(super) fn on_sae_loaded(self, job: JobId, info: SaeInfo) {
         self.features.update(|work| {
-            if let SaeState::Loading { job: current, model } = &work.sae
-                && *current == job
-            {
-                work.sae = SaeState::Loaded { info, model: model.clone() };
+            if let Some(of) = work.loading(job) {
+                work.sae = SaeState::Loaded { info, of };
             }
         });
         self.features_soon();
+    }
+
+    pub(super) fn on_sae_not_here(self, job: JobId, sae: HubSae) {
+        self.features.update(|work| {
+            if let Some(of) = work.loading(job) {
+                work.sae = SaeState::Asked(sae, of);
+            }
+        });
+    }
+
+    pub(super) fn on_features_contrasted(self, job: JobId, contrast: FeatureContrast) {
+        if self.features.with_untracked(|work| work.contrasting == Some(job)) {
+            self.features.update(|work| {
+                (work.contrasting, work.progress) = (None, None);
+                if let Some((_, found)) = &mut work.contrast {
+                    *found = contrast;
+                }
+            });
+        }
     }
 
     pub(super) fn on_features_read(self, job: JobId, text: FeatureText) {
@@ -199,9 +343,13 @@ impl Workbench {
     }
 
     pub(super) fn on_features_progress(self, job: JobId, progress: &Progress) {
-        if self.features.with_untracked(|work| work.job == Some(job)) {
-            self.features.update(|work| work.progress = Some(progress.clone()));
-        }
+        self.features.update(|work| match &mut work.sae {
+            SaeState::Loading { job: current, progress: shown, .. } if *current == job => {
+                *shown = Some(progress.clone());
+            }
+            _ if [work.job, work.contrasting].contains(&Some(job)) => work.progress = Some(progress.clone()),
+            _ => {}
+        });
     }
 
     /// It ended without a result; what came before stays.
@@ -213,10 +361,11 @@ impl Workbench {
             if work.asked.is_some_and(|(asked, _)| asked == job) {
                 work.asked = None;
             }
-            if let SaeState::Loading { job: current, model } = &work.sae
-                && *current == job
-            {
-                work.sae = SaeState::Failed { model: model.clone() };
+            if work.contrasting == Some(job) {
+                (work.contrasting, work.progress, work.contrast) = (None, None, None);
+            }
+            if let Some(of) = work.loading(job) {
+                work.sae = SaeState::Failed(of);
             }
         });
     }

@@ -18,6 +18,16 @@ pub enum Lookup {
 }
 
 impl Lookup {
+    /// As tests see it.
+    pub fn state(&self) -> &'static str {
+        match self {
+            Lookup::None => "none",
+            Lookup::Asking { .. } => "asking",
+            Lookup::Found { .. } => "found",
+            Lookup::Failed { .. } => "failed",
+        }
+    }
+
     fn asked(&self) -> Option<&TypedRepository> {
         match self {
             Lookup::None => None,
@@ -58,13 +68,14 @@ impl Workbench {
         self.model.set(ModelState::Idle);
     }
 
-    /// Loads another model; the vector belongs to the old one.
+    /// Loads another model; the vector and the features belong to the old one.
     pub fn choose_model(self, model: ModelRef) {
         self.dismiss_all();
         self.agreed.update_value(|agreed| agreed.push(model.clone()));
         self.change("model", |experiment| {
             if experiment.model != model {
                 experiment.vector = None;
+                experiment.features = Default::default();
                 experiment.model = model;
             }
         });
@@ -72,43 +83,42 @@ impl Workbench {
         self.load_model();
     }
 
-    /// Asks the hub what a repository offers.
-    pub fn look_up(self, asked: TypedRepository) {
-        if let Lookup::Asking { job, .. } = self.lookup.get_untracked() {
+    /// Asks the hub what a repository offers; `lookup` is where the answer is shown.
+    pub fn look_up(self, lookup: RwSignal<Lookup>, asked: TypedRepository) {
+        if let Lookup::Asking { job, .. } = lookup.get_untracked() {
             self.cancel(job);
         }
         let job = self.new_job();
         let TypedRepository { repo, revision } = asked.clone();
-        self.lookup.set(Lookup::Asking { job, asked });
+        lookup.set(Lookup::Asking { job, asked });
         bridge::send(&Request::LookUp { job, repo, revision });
     }
 
-    fn looks_up(self, job: JobId) -> bool {
-        self.lookup.with_untracked(|lookup| matches!(lookup, Lookup::Asking { job: current, .. } if *current == job))
+    /// Where the answer to a question is shown.
+    fn asked_by(self, job: JobId) -> Option<RwSignal<Lookup>> {
+        let asks = |lookup: &Lookup| matches!(lookup, Lookup::Asking { job: current, .. } if *current == job);
+        [self.lookup, self.sae_lookup].into_iter().find(|lookup| lookup.with_untracked(asks))
     }
 
     pub(super) fn on_repository(self, job: JobId, listing: RepositoryListing) {
-        if self.looks_up(job) {
-            self.lookup.update(|lookup| {
-                if let Some(asked) = lookup.asked().cloned() {
-                    *lookup = Lookup::Found { asked, listing };
-                }
-            });
-        }
+        let Some(lookup) = self.asked_by(job) else { return };
+        lookup.update(|lookup| {
+            if let Some(asked) = lookup.asked().cloned() {
+                *lookup = Lookup::Found { asked, listing };
+            }
+        });
     }
 
     /// Whether `job` was a question to the hub, which has failed or was withdrawn.
     pub(super) fn on_lookup_end(self, job: JobId, failure: Option<&Failure>) -> bool {
-        let ends = self.looks_up(job);
-        if ends {
-            self.lookup.update(|lookup| {
-                *lookup = match (lookup.asked().cloned(), failure.cloned()) {
-                    (Some(asked), Some(failure)) => Lookup::Failed { asked, failure },
-                    _ => Lookup::None,
-                };
-            });
-        }
-        ends
+        let Some(lookup) = self.asked_by(job) else { return false };
+        lookup.update(|lookup| {
+            *lookup = match (lookup.asked().cloned(), failure.cloned()) {
+                (Some(asked), Some(failure)) => Lookup::Failed { asked, failure },
+                _ => Lookup::None,
+            };
+        });
+        true
     }
 
     /// From now on, the hub is asked in the name of whoever this token belongs to; what was refused is asked again. The
@@ -119,8 +129,10 @@ impl Workbench {
         if token.is_none() {
             return;
         }
-        if let Lookup::Failed { asked, .. } = self.lookup.get_untracked() {
-            self.look_up(asked);
+        for lookup in [self.lookup, self.sae_lookup] {
+            if let Lookup::Failed { asked, .. } = lookup.get_untracked() {
+                self.look_up(lookup, asked);
+            }
         }
         if matches!(self.model.get_untracked(), ModelState::Failed(_)) {
             self.try_again();

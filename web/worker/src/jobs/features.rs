@@ -1,25 +1,26 @@
-//! Sparse autoencoders: loading one, its features of a text, and a feature by itself.
+//! The features of a sparse autoencoder: those of a text, what tells two texts apart, and one by itself.
+
+mod corpus;
+mod load;
 
 use super::{reading, session};
 use crate::desk::Bench;
 use crate::failure::Stop;
-use crate::host;
 use crate::live::Live;
-use serde::Deserialize;
-use std::collections::BTreeMap;
+use corpus::Corpus;
+pub use load::load;
 use tiller_engine::Site;
 use tiller_experiment::{SaePlace, Session};
-use tiller_formats::{ReadOptions, SaeFile};
 use tiller_interp::evidence::CONTROL_SEEDS;
 use tiller_interp::neurons::WrittenToken;
-use tiller_interp::sae::{FeatureReading, PlacedSae, feature_logits, nearest_features, text_features};
+use tiller_interp::sae::{FeatureReading, PlacedSae, feature_logits, nearest_features, sae_contrast, text_features};
 use tiller_interp::typical_norms;
 use tiller_protocol::{
-    Event, FeatureCard, FeatureInText, FeatureLabel, FeatureSeen, FeatureText, LayerDirection, Passage, RunSpec,
-    SaeFileBytes, SaeInfo, SaeQuality, SaeSource, TokenFeatures,
+    ContrastedFeature, Event, FeatureCard, FeatureContrast, FeatureInText, FeatureText, LayerDirection, RunSpec,
+    TokenFeatures,
 };
-use tiller_recipe::Direction;
-use tiller_sae::{Activation, Sae};
+use tiller_recipe::{Direction, Prompt};
+use tiller_sae::Sae;
 
 /// Features that are named at each token, and followed through a text.
 const TOP: usize = 12;
@@ -32,14 +33,6 @@ const NEAR: usize = 8;
 /// Tokens of a prompt that are shown: as many as a person looks at.
 const MOST_TOKENS: usize = 256;
 
-/// What a shipped SAE lies in, beside the page.
-const WEIGHTS: [&str; 2] = ["cfg.json", "sae_weights.safetensors"];
-/// What is known of its features from a corpus.
-const CORPUS: &str = "features.json";
-
-/// How good it is.
-const CARD: &str = "card.json";
-
 /// An SAE in its place in the loaded model.
 pub struct LoadedSae {
     sae: Sae,
@@ -49,157 +42,10 @@ pub struct LoadedSae {
     typical_norm: Option<f64>,
 }
 
-/// What is known of features from a corpus, as `features.json` has it.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Corpus {
-    texts: Vec<CorpusText>,
-    /// By number.
-    features: Vec<OnCorpus>,
-}
-
-#[derive(Deserialize)]
-struct CorpusText {
-    tokens: Vec<String>,
-}
-
-/// One feature.
-#[derive(Deserialize)]
-struct OnCorpus {
-    density: f32,
-    max: f32,
-    #[serde(default)]
-    label: Option<FeatureLabel>,
-    #[serde(default)]
-    passages: Vec<Place>,
-}
-
-/// A place in a text: the position of the feature's largest value there, and its values by position.
-#[derive(Deserialize)]
-struct Place {
-    text: usize,
-    at: usize,
-    values: Vec<(usize, f32)>,
-}
-
-/// Tokens of a passage before and after the one on which the feature is strongest.
-const BEFORE: usize = 14;
-const AFTER: usize = 7;
-
-impl Corpus {
-    /// What a feature's value tells: times the surprise that the feature is active at all, in nats. Where nothing is
-    /// known of it, the value.
-    fn tells(&self, feature: u32, value: f32) -> f32 {
-        let density = self.features.get(feature as usize).map(|found| found.density);
-        value * density.map_or(1.0, |density| -density.clamp(1e-6, 1.0).ln())
-    }
-
-    fn seen(&self, feature: usize) -> Option<FeatureSeen> {
-        let found = self.features.get(feature)?;
-        let passages = found.passages.iter().filter_map(|place| self.passage(place)).collect();
-        Some(FeatureSeen { density: found.density, largest: found.max, passages })
-    }
-
-    /// `None` where a place is none.
-    fn passage(&self, place: &Place) -> Option<Passage> {
-        let tokens = &self.texts.get(place.text)?.tokens;
-        let window = place.at.saturating_sub(BEFORE)..place.at.saturating_add(AFTER + 1).min(tokens.len());
-        let mut values = vec![0.0; window.len()];
-        for &(position, value) in place.values.iter().filter(|(position, _)| window.contains(position)) {
-            values[position - window.start] = value;
-        }
-        Some(Passage { tokens: tokens.get(window)?.to_vec(), values })
-    }
-}
-
 impl LoadedSae {
     fn placed(&self) -> PlacedSae<'_> {
         self.place.of(&self.sae)
     }
-}
-
-pub async fn load(bench: &mut Bench, live: &Live, source: SaeSource) -> Result<Event, Stop> {
-    bench.sae = None;
-    let (name, mut files) = match source {
-        SaeSource::Shipped(name) => {
-            let files = shipped(&name).await.map_err(|reason| {
-                let message = format!("{reason}; check the connection and try again.");
-                Stop::failed("The sparse autoencoder could not be fetched", message)
-            })?;
-            (name, files)
-        }
-        SaeSource::Files { name, files } => {
-            (name, files.into_iter().map(|SaeFileBytes { name, bytes }| (name, bytes)).collect())
-        }
-    };
-    let session = session(bench)?;
-    let unusable = |reason: String| Stop::failed("The sparse autoencoder cannot be used", reason);
-    // What cannot be read of it is left out: the features are there without.
-    let corpus = files.remove(CORPUS).and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
-    let quality = files.remove(CARD).and_then(|bytes| quality(&bytes));
-    let file = SaeFile::read(&files, &ReadOptions::default()).await.map_err(|error| unusable(error.to_string()))?;
-    let config = session.engine.config();
-    let with_bos = session.tokenizer.begins_with_bos();
-    let place = SaePlace::find(&file.sae, &file.trained_on, config, &session.facts.name, with_bos)
-        .map_err(|error| unusable(error.to_string()))?;
-    let loaded = LoadedSae { sae: file.sae, place, corpus, typical_norm: None };
-    let label = |(feature, seen): (u32, &OnCorpus)| Some((feature, seen.label.clone()?));
-    let sae = SaeInfo {
-        name,
-        features: loaded.sae.d_sae as u32,
-        site: loaded.place.site.to_string(),
-        architecture: architecture(&loaded.sae),
-        notes: loaded.place.notes.clone(),
-        labels: (0..).zip(&loaded.corpus.features).filter_map(label).collect(),
-        quality,
-    };
-    bench.sae = Some(loaded);
-    Ok(Event::SaeLoaded { job: live.job, sae })
-}
-
-fn architecture(sae: &Sae) -> String {
-    match &sae.activation {
-        Activation::Relu => "ReLU".into(),
-        Activation::TopK { k } => format!("TopK, k = {k}"),
-        Activation::JumpRelu { .. } => "JumpReLU".into(),
-        Activation::Gated { .. } => "gated".into(),
-        Activation::MatchingPursuit { .. } => "matching pursuit".into(),
-    }
-}
-
-/// The files of an SAE that comes with the page.
-async fn shipped(name: &str) -> Result<BTreeMap<String, Vec<u8>>, String> {
-    // A link names it.
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
-    if !name.chars().all(plain) || name.starts_with('.') {
-        return Err(format!("no sparse autoencoder called {name:?} comes with this page"));
-    }
-    let mut files = BTreeMap::new();
-    for file in WEIGHTS {
-        files.insert(file.to_string(), host::fetch(&format!("sae/{name}/{file}")).await?);
-    }
-    for file in [CORPUS, CARD] {
-        if let Ok(bytes) = host::fetch(&format!("sae/{name}/{file}")).await {
-            files.insert(file.into(), bytes);
-        }
-    }
-    Ok(files)
-}
-
-/// What a card says, as far as the page shows it.
-fn quality(card: &[u8]) -> Option<SaeQuality> {
-    let card: serde_json::Value = serde_json::from_slice(card).ok()?;
-    let number = |path: &str| card.pointer(path)?.as_f64().map(|number| number as f32);
-    Some(SaeQuality {
-        explained_variance: number("/held_out/as_stored/explained_variance")?,
-        l0: number("/held_out/as_stored/l0")?,
-        dead: number("/held_out/as_stored/dead")? as u32,
-        loss: number("/loss/sae/loss/increase/mean")?,
-        loss_interval: (number("/loss/sae/loss/increase/interval/0")?, number("/loss/sae/loss/increase/interval/1")?),
-        recovered: number("/loss/sae/loss/recovered")?,
-        recovered_by_components: number("/loss/principal_components/loss/recovered")?,
-        recovered_by_random: number("/loss/random_directions/loss/recovered")?,
-    })
 }
 
 /// The model, and the SAE.
@@ -243,6 +89,27 @@ pub async fn read(bench: &mut Bench, live: &Live, run: &RunSpec) -> Result<Event
         },
     };
     Ok(Event::FeaturesRead { job: live.job, text })
+}
+
+/// What tells two texts apart.
+pub async fn contrast(bench: &mut Bench, live: &Live, texts: [&Prompt; 2]) -> Result<Event, Stop> {
+    let (session, loaded) = both(bench)?;
+    let mut tokens = [session.tokens(texts[0])?, session.tokens(texts[1])?];
+    tokens.iter_mut().for_each(|tokens| tokens.truncate(MOST_TOKENS));
+    let sides = [&*tokens[0], &*tokens[1]];
+    let placed = loaded.place.of(&loaded.sae);
+    let found =
+        sae_contrast(&mut session.engine, &placed, sides, FOLLOWED, &CONTROL_SEEDS, live, reading(live)).await?;
+    let feature = |found: &tiller_interp::sae::ContrastedFeature| ContrastedFeature {
+        feature: found.feature,
+        here: found.mean_a as f32,
+        there: found.mean_b as f32,
+    };
+    let contrast = FeatureContrast {
+        features: found.features.iter().map(feature).collect(),
+        shuffled: found.shuffled_largest.iter().fold(0.0, |most, &largest| f64::max(most, largest)) as f32,
+    };
+    Ok(Event::FeaturesContrasted { job: live.job, contrast })
 }
 
 pub async fn look_at(bench: &mut Bench, live: &Live, feature: u32) -> Result<Event, Stop> {

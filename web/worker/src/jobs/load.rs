@@ -8,7 +8,7 @@ use crate::host::{self, Throttle};
 use crate::live::Live;
 use std::cell::Cell;
 use tiller_engine::{Engine, EngineError};
-use tiller_experiment::{DEFAULT_CONTEXT, SELF_CHECK_TOLERANCE, Session, Tuned, self_check, tune};
+use tiller_experiment::{DEFAULT_CONTEXT, LoadError, SELF_CHECK_TOLERANCE, Session, Tuned, self_check, tune};
 use tiller_formats::Quant;
 use tiller_hub::Phase;
 use tiller_model::ModelFiles;
@@ -41,6 +41,19 @@ fn report(live: &Live, stage: Stage, done: u64, total: Option<u64>, rate: Option
     host::send(Event::Progress { job: live.job, progress: Progress { stage, done, total, rate } });
 }
 
+/// How far a transfer is; `None` when it is over.
+pub fn transfer_stage(phase: Phase) -> Option<Stage> {
+    Some(match phase {
+        Phase::Connecting => Stage::Connecting,
+        Phase::Downloading => Stage::Downloading,
+        Phase::Resuming { .. } => Stage::Resuming,
+        Phase::Waiting { seconds } => Stage::Waiting { seconds: seconds.ceil() as u32 },
+        Phase::Elsewhere => Stage::Elsewhere,
+        Phase::Verifying => Stage::Verifying,
+        Phase::Ready => return None,
+    })
+}
+
 /// `None` where something would have to be fetched, and `download` does not say so.
 async fn load(bench: &mut Bench, live: &Live, model: ModelRef, download: bool) -> Result<Option<ModelInfo>, Stop> {
     let begun = host::seconds();
@@ -50,15 +63,7 @@ async fn load(bench: &mut Bench, live: &Live, model: ModelRef, download: bool) -
     let mut phase_before = None;
     let from_cache = Cell::new(true);
     let on_transfer = |progress: tiller_hub::Progress| {
-        let stage = match progress.phase {
-            Phase::Connecting => Stage::Connecting,
-            Phase::Downloading => Stage::Downloading,
-            Phase::Resuming { .. } => Stage::Resuming,
-            Phase::Waiting { seconds } => Stage::Waiting { seconds: seconds.ceil() as u32 },
-            Phase::Elsewhere => Stage::Elsewhere,
-            Phase::Verifying => Stage::Verifying,
-            Phase::Ready => return,
-        };
+        let Some(stage) = transfer_stage(progress.phase) else { return };
         from_cache.set(from_cache.get() && stage != Stage::Downloading);
         if phase_before.replace(stage) != Some(stage) || throttle.open() {
             report(live, stage, progress.received, progress.total, Some(progress.bytes_per_s));
@@ -74,7 +79,7 @@ async fn load(bench: &mut Bench, live: &Live, model: ModelRef, download: bool) -
         let with = (&bench.cache, &bench.hub, &live.transfer);
         let folder = CachedFolder::new(with, &model, download, on_transfer);
         let quantise = is_quantised(&model, model.bytes).then_some(Quant::Q8_0);
-        let read = ModelFiles::from_repository(&folder, quantise).await;
+        let read = ModelFiles::from_repository(&folder, quantise).await.map_err(LoadError::from);
         let Some((mut files, kept)) = folder.finish(read).await? else { return Ok(None) };
         note = kept;
         // A repository's files do not say what it is called.

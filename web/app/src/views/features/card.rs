@@ -1,7 +1,7 @@
 //! A feature by itself: what it is called and how well that holds, what it writes, its neighbours, where it fires.
 
 use super::{Looking, chip};
-use crate::features::{label, share, title};
+use crate::features::{name_of, share, title};
 use crate::figures;
 use crate::lens::visible;
 use crate::workbench::Workbench;
@@ -28,16 +28,27 @@ pub fn Card() -> impl IntoView {
 fn Head(feature: u32) -> impl IntoView {
     let bench = expect_context::<Workbench>();
     let looking = expect_context::<Looking>();
-    let name = move || looking.labels.with(|labels| title(feature, labels));
-    let holds = move || {
-        looking.labels.with(|labels| {
-            label(feature, labels).map(|label| {
-                format!(
-                    "#{feature}. The label names {:.0} % of the tokens on which it fires, and it fires on {:.0} % of those that the label names; on text that the label was not made from.",
-                    100.0 * label.precision,
-                    100.0 * label.recall
-                )
-            })
+    let name = move || looking.names.with(|names| title(feature, names));
+    let holds = move || match looking.names.with(|names| name_of(feature, names).map(|name| name.holds)) {
+        Some(Some((precision, recall))) => format!(
+            "#{feature}. Of the tokens on which it fires, {:.0} % are what the name says; of those that the name means, it fires on {:.0} %. Text that the name was not made from.",
+            100.0 * precision,
+            100.0 * recall
+        ),
+        Some(None) => format!("#{feature}. The name was given by hand."),
+        None => format!("#{feature}. It has no name yet."),
+    };
+    let own = move || {
+        bench.experiment.with(|experiment| {
+            let own = experiment.features.labels.iter().find(|(named, _)| *named == feature);
+            own.map(|(_, name)| name.clone()).unwrap_or_default()
+        })
+    };
+    // Where Neuronpedia has a page of it.
+    let page = move || {
+        bench.features.with(|work| {
+            let id = work.sae.info()?.neuronpedia.clone()?;
+            Some(format!("https://www.neuronpedia.org/{id}/{feature}"))
         })
     };
     let pinned = move || bench.experiment.with(|experiment| experiment.features.pinned.contains(&feature));
@@ -48,12 +59,18 @@ fn Head(feature: u32) -> impl IntoView {
     };
     view! {
         <h3>{name}</h3>
-        {move || holds().map(|words| view! { <p class="soft small">{words}</p> })}
+        <p class="soft small">{holds}</p>
         <div class="row">
             <button class="btn go" data-testid="steer-with-feature" prop:disabled=move || !can_steer()
                 title="Makes its direction the vector of the Steer view" on:click=move |_| bench.steer_with_feature()>"Steer with it"</button>
             <button class="btn" data-testid="pin-feature" title="Keeps it in sight, and in the link"
                 on:click=move |_| bench.pin_feature(feature)>{move || if pinned() { "Unpin" } else { "Pin" }}</button>
+            <label class="labelled inline">"Call it"
+                <input class="field small" data-testid="name-feature" maxlength="80" placeholder="a name of your own"
+                    title="Kept with the experiment, and in its link" prop:value=own
+                    on:change=move |change| bench.name_feature(feature, &event_target_value(&change))/>
+            </label>
+            {move || page().map(|address| view! { <a class="small" href=address target="_blank" rel="noopener noreferrer">"Its page on Neuronpedia"</a> })}
         </div>
     }
 }

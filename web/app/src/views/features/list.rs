@@ -32,7 +32,7 @@ pub fn List() -> impl IntoView {
     };
     let found = move || {
         let features = bench.features.with(|work| work.sae.info().map_or(0, |info| info.features));
-        looking.labels.with(|labels| matching(&sought.get(), features, labels))
+        looking.names.with(|names| matching(&sought.get(), features, names))
     };
     let pinned = move || bench.experiment.with(|experiment| experiment.features.pinned.clone());
     let most = move || rows.with(|rows| rows.iter().map(|(_, value)| *value).fold(0.0, f32::max));
@@ -46,7 +46,7 @@ pub fn List() -> impl IntoView {
             </div>
             <ul class="ranked" data-testid="feature-list">
                 {move || rows.get().into_iter().map(|(feature, value)| {
-                    let name = looking.labels.with(|labels| title(feature, labels));
+                    let name = looking.names.with(|names| title(feature, names));
                     let width = 100.0 * share(value, most());
                     view! {
                         <li>
@@ -60,13 +60,13 @@ pub fn List() -> impl IntoView {
                 }).collect_view()}
             </ul>
             <label class="labelled">"Find a feature"
-                <input class="field small" type="search" data-testid="find-feature" placeholder="A number, or a word of its label" maxlength="100"
+                <input class="field small" type="search" data-testid="find-feature" placeholder="A number, or a word of its name" maxlength="100"
                     prop:value=move || sought.get() on:input=move |input| sought.set(event_target_value(&input))/>
             </label>
             <div class="row" data-testid="found-features">
                 {move || found().into_iter().map(|feature| chip(bench, looking, feature)).collect_view()}
                 <Show when=move || !sought.get().trim().is_empty() && found().is_empty()>
-                    <span class="soft small">"No feature has this number, or a label with this word."</span>
+                    <span class="soft small">"No feature has this number, or a name with this word."</span>
                 </Show>
             </div>
             <Show when=move || !pinned().is_empty()>

@@ -23,7 +23,7 @@ pub fn Tokens() -> impl IntoView {
             values.with(|values| values.as_ref().and_then(|(values, _)| values.get(position).copied())).unwrap_or(0.0);
         text.with(|text| {
             let Some(token) = text.tokens.get(position) else { return String::new() };
-            let name = looking.feature.get().map(|feature| looking.labels.with(|labels| title(feature, labels)));
+            let name = looking.feature.get().map(|feature| looking.names.with(|names| title(feature, names)));
             format!(
                 "{}: {} {value:.4}; {} features, {:.0} % left out. Press to list them.",
                 visible(&token.text),

@@ -20,7 +20,7 @@ pub fn Find() -> impl IntoView {
         match typed_repository(&typed.get_untracked()) {
             Some(repository) => {
                 wrong.set(None);
-                bench.look_up(repository);
+                bench.look_up(bench.lookup, repository);
             }
             None => {
                 bench.lookup.set(Lookup::None);
@@ -48,7 +48,7 @@ pub fn Find() -> impl IntoView {
                 <button class="btn" type="submit" data-testid="look-up" prop:disabled=asking>"See its files"</button>
             </form>
             <p class="wrong" role="alert">{move || wrong.get()}</p>
-            <div class="found" aria-live="polite" data-testid="listing" data-state=move || state(&bench.lookup.get())>
+            <div class="found" aria-live="polite" data-testid="listing" data-state=move || bench.lookup.with(Lookup::state)>
                 {move || match bench.lookup.get() {
                     Lookup::None => view! {
                         <p class="soft small">{format!("Models from {}: a GGUF file (names of such repositories often end in -GGUF), or the original weights as safetensors.", address::hub_host())}</p>
@@ -66,15 +66,6 @@ pub fn Find() -> impl IntoView {
     }
 }
 
-fn state(lookup: &Lookup) -> &'static str {
-    match lookup {
-        Lookup::None => "none",
-        Lookup::Asking { .. } => "asking",
-        Lookup::Found { .. } => "found",
-        Lookup::Failed { .. } => "failed",
-    }
-}
-
 #[component]
 fn Refused(failure: Failure) -> impl IntoView {
     let wants_token = failure.remedy == Some(Remedy::Token);
@@ -87,7 +78,7 @@ fn Refused(failure: Failure) -> impl IntoView {
 #[component]
 fn Listing(listing: RepositoryListing) -> impl IntoView {
     let bench = expect_context::<Workbench>();
-    let RepositoryListing { repo, commit, gated, licence, choices, proposed, warning } = listing;
+    let RepositoryListing { repo, commit, gated, licence, choices, proposed, warning, .. } = listing;
     let about = [
         licence.map(|licence| format!("licence {licence}")),
         Some(format!("commit {}", commit.get(..8).unwrap_or(&commit))),

@@ -1,0 +1,77 @@
+//! What is known of an SAE's features from a corpus.
+
+use serde::Deserialize;
+use tiller_protocol::{FeatureLabel, FeatureSeen, Passage};
+
+/// What is known of features from a corpus, as `features.json` has it.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct Corpus {
+    texts: Vec<CorpusText>,
+    /// By number.
+    features: Vec<OnCorpus>,
+}
+
+#[derive(Deserialize)]
+struct CorpusText {
+    tokens: Vec<String>,
+}
+
+/// One feature.
+#[derive(Deserialize)]
+struct OnCorpus {
+    density: f32,
+    max: f32,
+    #[serde(default)]
+    label: Option<FeatureLabel>,
+    #[serde(default)]
+    passages: Vec<Place>,
+}
+
+/// A place in a text: the position of the feature's largest value there, and its values by position.
+#[derive(Deserialize)]
+struct Place {
+    text: usize,
+    at: usize,
+    values: Vec<(usize, f32)>,
+}
+
+/// Tokens of a passage before and after the one on which the feature is strongest.
+const BEFORE: usize = 14;
+const AFTER: usize = 7;
+/// Bytes.
+const LONGEST_LABEL: usize = 200;
+
+impl Corpus {
+    /// What a feature's value tells: times the surprise that the feature is active at all, in nats. Where nothing is
+    /// known of it, the value.
+    pub fn tells(&self, feature: u32, value: f32) -> f32 {
+        let density = self.features.get(feature as usize).map(|found| found.density);
+        value * density.map_or(1.0, |density| -density.clamp(1e-6, 1.0).ln())
+    }
+
+    /// Of the features that have one. What is too long for a label is none.
+    pub fn labels(&self) -> impl Iterator<Item = (u32, FeatureLabel)> + '_ {
+        let short = |label: &&FeatureLabel| label.text.len() <= LONGEST_LABEL;
+        (0..)
+            .zip(&self.features)
+            .filter_map(move |(number, found)| Some((number, found.label.as_ref().filter(short)?.clone())))
+    }
+
+    pub fn seen(&self, feature: usize) -> Option<FeatureSeen> {
+        let found = self.features.get(feature)?;
+        let passages = found.passages.iter().filter_map(|place| self.passage(place)).collect();
+        Some(FeatureSeen { density: found.density, largest: found.max, passages })
+    }
+
+    /// `None` where a place is none.
+    fn passage(&self, place: &Place) -> Option<Passage> {
+        let tokens = &self.texts.get(place.text)?.tokens;
+        let window = place.at.saturating_sub(BEFORE)..place.at.saturating_add(AFTER + 1).min(tokens.len());
+        let mut values = vec![0.0; window.len()];
+        for &(position, value) in place.values.iter().filter(|(position, _)| window.contains(position)) {
+            values[position - window.start] = value;
+        }
+        Some(Passage { tokens: tokens.get(window)?.to_vec(), values })
+    }
+}

@@ -1,0 +1,178 @@
+//! Where a sparse autoencoder comes from, and whether it fits the loaded model.
+
+use super::LoadedSae;
+use super::corpus::Corpus;
+use crate::cached_folder::CachedFolder;
+use crate::desk::Bench;
+use crate::failure::Stop;
+use crate::host::{self, Throttle};
+use crate::jobs::{session, transfer_stage};
+use crate::live::Live;
+use std::collections::BTreeMap;
+use tiller_experiment::SaePlace;
+use tiller_formats::{ByteSource, Folder, ReadOptions, SaeFile, SaeFileError};
+use tiller_protocol::{Event, ModelRef, Progress, SaeFileBytes, SaeInfo, SaeQuality, SaeSource};
+use tiller_recipe::{HubSae, Unsaid};
+use tiller_sae::{Activation, Sae};
+
+/// What a shipped SAE lies in, beside the page.
+const WEIGHTS: [&str; 2] = ["cfg.json", "sae_weights.safetensors"];
+/// What is known of its features from a corpus.
+const CORPUS: &str = "features.json";
+/// How good it is.
+const CARD: &str = "card.json";
+/// What lies beside an SAE is read up to this length.
+const LONGEST_BESIDE: u64 = 16 << 20;
+
+pub async fn load(bench: &mut Bench, live: &Live, source: SaeSource) -> Result<Event, Stop> {
+    bench.sae = None;
+    session(bench)?;
+    let (name, found) = match source {
+        SaeSource::Shipped(name) => {
+            let files = shipped(&name).await.map_err(|reason| {
+                let message = format!("{reason}; check the connection and try again.");
+                Stop::failed("The sparse autoencoder could not be fetched", message)
+            })?;
+            let found = read(&files, &Unsaid::default()).await;
+            (name, found)
+        }
+        SaeSource::Hub { sae, download } => match of_hub(bench, live, &sae, download).await? {
+            Some(found) => (name_on_hub(&sae), Ok(found)),
+            None => return Ok(Event::SaeNotHere { job: live.job, sae }),
+        },
+        SaeSource::Files { name, files, unsaid } => {
+            let files: BTreeMap<String, Vec<u8>> =
+                files.into_iter().map(|SaeFileBytes { name, bytes }| (name, bytes)).collect();
+            let found = read(&files, &unsaid).await;
+            (name, found)
+        }
+    };
+    let Found { file, corpus, quality } = found.map_err(unusable)?;
+    install(bench, live, name, file, corpus, quality)
+}
+
+/// Puts an SAE in its place, where the features that are looked at come from.
+pub fn install(
+    bench: &mut Bench,
+    live: &Live,
+    name: String,
+    file: SaeFile,
+    corpus: Corpus,
+    quality: Option<SaeQuality>,
+) -> Result<Event, Stop> {
+    let session = session(bench)?;
+    let with_bos = session.tokenizer.begins_with_bos();
+    let place = SaePlace::find(&file.sae, &file.trained_on, session.engine.config(), &session.facts.name, with_bos)
+        .map_err(unusable)?;
+    let loaded = LoadedSae { sae: file.sae, place, corpus, typical_norm: None };
+    let sae = SaeInfo {
+        name,
+        features: loaded.sae.d_sae as u32,
+        site: loaded.place.site.to_string(),
+        architecture: architecture(&loaded.sae),
+        notes: loaded.place.notes.clone(),
+        labels: loaded.corpus.labels().take(loaded.sae.d_sae).collect(),
+        neuronpedia: file.trained_on.neuronpedia,
+        quality,
+    };
+    bench.sae = Some(loaded);
+    Ok(Event::SaeLoaded { job: live.job, sae })
+}
+
+fn unusable(error: impl ToString) -> Stop {
+    Stop::failed(UNUSABLE, error)
+}
+
+const UNUSABLE: &str = "The sparse autoencoder cannot be used";
+
+/// What there is of an SAE.
+struct Found {
+    file: SaeFile,
+    corpus: Corpus,
+    quality: Option<SaeQuality>,
+}
+
+/// Reads an SAE, and what is known of its features where that lies beside it.
+async fn read(folder: &impl Folder, unsaid: &Unsaid) -> Result<Found, SaeFileError> {
+    let Unsaid { site, site_out, input_scale } = unsaid.clone();
+    let file = SaeFile::read(folder, &ReadOptions { site, site_out, input_scale }).await?;
+    // What cannot be read of these is left out: the features are there without.
+    let beside = async |name| -> Result<Option<Vec<u8>>, SaeFileError> {
+        let Some(file) = folder.open(name).await?.filter(|file| file.len() <= LONGEST_BESIDE) else { return Ok(None) };
+        Ok(Some(file.read_at(0, file.len() as usize).await?))
+    };
+    let corpus = beside(CORPUS).await?.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+    let quality = beside(CARD).await?.and_then(|bytes| quality(&bytes));
+    Ok(Found { file, corpus, quality })
+}
+
+/// From the cache, or from the hub; `None` where it would have to be fetched, and may not.
+async fn of_hub(bench: &Bench, live: &Live, sae: &HubSae, download: bool) -> Result<Option<Found>, Stop> {
+    let throttle = Throttle::new();
+    let mut stage_before = None;
+    let on_transfer = |progress: tiller_hub::Progress| {
+        let Some(stage) = transfer_stage(progress.phase) else { return };
+        if stage_before.replace(stage) != Some(stage) || throttle.open() {
+            let (done, total, rate) = (progress.received, progress.total, Some(progress.bytes_per_s));
+            let progress = Progress { stage, done, total, rate };
+            host::send(Event::Progress { job: live.job, progress });
+        }
+    };
+    let folder = CachedFolder::new((&bench.cache, &bench.hub, &live.transfer), &sae.weights, download, on_transfer);
+    let found = read(&folder, &sae.unsaid).await.map_err(unusable);
+    Ok(folder.finish(found).await?.map(|(found, _)| found))
+}
+
+/// The repository, and the folder in it.
+fn name_on_hub(sae: &HubSae) -> String {
+    let ModelRef { repo, file, .. } = &sae.weights;
+    match file.rsplit_once('/') {
+        Some((folder, _)) => format!("{repo}/{folder}"),
+        None => repo.clone(),
+    }
+}
+
+fn architecture(sae: &Sae) -> String {
+    match &sae.activation {
+        Activation::Relu => "ReLU".into(),
+        Activation::TopK { k } => format!("TopK, k = {k}"),
+        Activation::JumpRelu { .. } => "JumpReLU".into(),
+        Activation::Gated { .. } => "gated".into(),
+        Activation::MatchingPursuit { .. } => "matching pursuit".into(),
+    }
+}
+
+/// The files of an SAE that comes with the page.
+async fn shipped(name: &str) -> Result<BTreeMap<String, Vec<u8>>, String> {
+    // A link names it.
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+    if !name.chars().all(plain) || name.starts_with('.') {
+        return Err(format!("no sparse autoencoder called {name:?} comes with this page"));
+    }
+    let mut files = BTreeMap::new();
+    for file in WEIGHTS {
+        files.insert(file.to_string(), host::fetch(&format!("sae/{name}/{file}")).await?);
+    }
+    for file in [CORPUS, CARD] {
+        if let Ok(bytes) = host::fetch(&format!("sae/{name}/{file}")).await {
+            files.insert(file.into(), bytes);
+        }
+    }
+    Ok(files)
+}
+
+/// What a card says, as far as the page shows it.
+fn quality(card: &[u8]) -> Option<SaeQuality> {
+    let card: serde_json::Value = serde_json::from_slice(card).ok()?;
+    let number = |path: &str| card.pointer(path)?.as_f64().map(|number| number as f32);
+    Some(SaeQuality {
+        explained_variance: number("/held_out/as_stored/explained_variance")?,
+        l0: number("/held_out/as_stored/l0")?,
+        dead: number("/held_out/as_stored/dead")? as u32,
+        loss: number("/loss/sae/loss/increase/mean")?,
+        loss_interval: (number("/loss/sae/loss/increase/interval/0")?, number("/loss/sae/loss/increase/interval/1")?),
+        recovered: number("/loss/sae/loss/recovered")?,
+        recovered_by_components: number("/loss/principal_components/loss/recovered")?,
+        recovered_by_random: number("/loss/random_directions/loss/recovered")?,
+    })
+}
