@@ -4,7 +4,7 @@
     python saes.py --check    # makes them anew elsewhere, and says what differs
 
 Every kind and every normalisation that is read; files are written by sae-lens, numpy and safetensors, and read again by
-sae-lens's own loaders (those that fetch are given the file that lies here). `expected.json` has activations, their
+sae-lens's own loaders (those that fetch are given the file that lies here); Sparsify's by Sparsify. `expected.json` has activations, their
 features as pairs of number and value, and reconstructions; f32 arithmetic.
 """
 
@@ -23,8 +23,11 @@ from safetensors.torch import save_file
 from common import differences, rounded, write_json
 
 warnings.filterwarnings("ignore")
+# Sparsify's decoder for machines without a GPU.
+os.environ["SPARSIFY_DISABLE_TRITON"] = "1"
 import sae_lens.loading.pretrained_sae_loaders as loaders  # noqa: E402
 from sae_lens import SAE  # noqa: E402
+from sparsify import SparseCoder, SparseCoderConfig  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 WIDTH, FEATURES, OUT, ROWS = 12, 24, 9, 6
@@ -76,13 +79,22 @@ def save(folder, cfg, tensors):
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, f"{folder}/sae_weights.safetensors")
 
 
+def activations():
+    """The first is far from the others in length."""
+    return numbers(1000, ROWS, WIDTH) * torch.tensor([9.0, 1, 1, 1, 0.3, 2])[:, None] + 0.5
+
+
 def expected(folder, sae, **options):
-    """Of an SAE as sae-lens loaded it. The first activation is far from the others in length."""
-    x = numbers(1000, ROWS, WIDTH) * torch.tensor([9.0, 1, 1, 1, 0.3, 2])[:, None] + 0.5
+    """Of an SAE as sae-lens loaded it."""
+    x = activations()
     with torch.no_grad():
         features = sae.encode(x)
         # Reconstructed by itself, as the normalisation of an activation is undone once.
         back = torch.cat([sae.forward(row[None]) for row in x])
+    write_expected(folder, x, features, back, options)
+
+
+def write_expected(folder, x, features, back, options):
     assert (features > 0).any(), folder
     found = [[[i, row[i].item()] for i in row.nonzero().flatten().tolist()] for row in features]
     document = {"options": options, "activations": x.tolist(), "features": found, "reconstructions": back.tolist()}
@@ -240,6 +252,29 @@ def gemma_scope(into):
     expected(folder, built(cfg, tensors))
 
 
+def sparsify(into):
+    """Sparsify's own files: an autoencoder, and a transcoder with a skip, whose site_out the caller has to name."""
+    for name, seed, options in [("sparsify", 500, {}), ("sparsify_skip", 510, {"transcode": True, "skip_connection": True})]:
+        folder = os.path.join(into, name)
+        coder = SparseCoder(WIDTH, SparseCoderConfig(num_latents=FEATURES, k=4, **options))
+        tensors = weights(seed)
+        coder.encoder.weight.data = tensors["W_enc"].T.contiguous()
+        coder.encoder.bias.data = tensors["b_enc"]
+        coder.W_dec.data = tensors["W_dec"]
+        coder.b_dec.data = tensors["b_dec"]
+        if coder.W_skip is not None:
+            coder.W_skip.data = numbers(seed + 4, WIDTH, WIDTH) / 4
+        coder.save_to_disk(folder)
+        coder = SparseCoder.load_from_disk(folder)
+        x = activations()
+        with torch.no_grad():
+            strongest = coder.encode(x)
+            features = torch.zeros(ROWS, FEATURES).scatter(1, strongest.top_indices, strongest.top_acts)
+            back = coder(x).sae_out
+        sites = {"site": "blocks.1.hook_resid_post"} | ({"site_out": "blocks.1.hook_resid_post"} if options else {})
+        write_expected(folder, x, features, back, sites)
+
+
 def mapped(into):
     """The same SAE under other names, one matrix the other way round."""
     folder = os.path.join(into, "mapping")
@@ -267,6 +302,7 @@ def make(into):
     since_6(into)
     before_6(into)
     gemma_scope(into)
+    sparsify(into)
     mapped(into)
 
 

@@ -1,4 +1,4 @@
-//! Files of sparse autoencoders: SAELens's, Gemma Scope's, Gemma Scope 2's, and any safetensors file whose tensors a
+//! Files of sparse autoencoders: SAELens's, Gemma Scope's, Gemma Scope 2's, Sparsify's, and any safetensors file whose tensors a
 //! mapping names.
 //!
 //! The layouts differ in what they leave unsaid. What is not known here is refused by its name rather than passed over:
@@ -6,18 +6,21 @@
 
 mod assemble;
 mod error;
+mod folder_names;
 mod gemma_scope;
 mod hook_names;
 mod mapping;
 mod npy;
 mod options;
 mod saelens;
+mod sparsify;
 mod tensors;
 mod write;
 mod zip;
 
 use crate::{ByteSource, Folder};
 pub use error::SaeFileError;
+pub use folder_names::site_of_folder;
 pub use npy::npz_tensors;
 pub use tensors::{FileTensor, FileTensors};
 use tiller_sae::Sae;
@@ -28,6 +31,7 @@ const MAX_CONFIG_BYTES: u64 = 1 << 20;
 
 pub(crate) const SAELENS_CONFIG: &str = "cfg.json";
 pub(crate) const SAELENS_WEIGHTS: &str = "sae_weights.safetensors";
+const SPARSIFY_WEIGHTS: &str = "sae.safetensors";
 const GEMMA_SCOPE_WEIGHTS: &str = "params.npz";
 const GEMMA_SCOPE_2_WEIGHTS: &str = "params.safetensors";
 const GEMMA_SCOPE_2_CONFIG: &str = "config.json";
@@ -78,12 +82,19 @@ pub struct ReadOptions {
 
 impl SaeFile {
     /// Reads the SAE in a folder: of SAELens (`cfg.json` and `sae_weights.safetensors`), Gemma Scope (`params.npz`), Gemma
-    /// Scope 2 (`params.safetensors`, and `config.json` if it is there), or any safetensors file beside a
+    /// Scope 2 (`params.safetensors`, and `config.json` if it is there), Sparsify (`cfg.json` and `sae.safetensors`), or any safetensors file beside a
     /// `mapping.json`. What is allocated is bounded by the sizes of the files.
     pub async fn read(folder: &impl Folder, options: &ReadOptions) -> Result<SaeFile, SaeFileError> {
         let file = if let Some(mapping) = config(folder, MAPPING).await? {
             mapping::read(folder, &mapping, options).await?
         } else if let Some(config) = config(folder, SAELENS_CONFIG).await? {
+            if sparsify::is_config(&config) {
+                let weights = folder.open(SPARSIFY_WEIGHTS).await?;
+                let weights = weights.ok_or(SaeFileError::Missing { file: SPARSIFY_WEIGHTS })?;
+                let file = sparsify::read(&config, FileTensors::from_safetensors(&weights).await?, options)?;
+                file.sae.check()?;
+                return Ok(file);
+            }
             let weights = folder.open(SAELENS_WEIGHTS).await?;
             let weights = weights.ok_or(SaeFileError::Missing { file: SAELENS_WEIGHTS })?;
             saelens::read(&config, FileTensors::from_safetensors(&weights).await?, options)?

@@ -1,5 +1,5 @@
-//! Files of sparse autoencoders as sae-lens, numpy and safetensors write them: read, run and compared with what sae-lens
-//! makes of them (`tests/golden/saes.py`).
+//! Files of sparse autoencoders as sae-lens, Sparsify, numpy and safetensors write them: read, run and compared with
+//! what sae-lens or Sparsify makes of them (`tests/golden/saes.py`).
 //!
 //! Both compute in f32 and sum in another order: 1e-5 of the largest number in a row is what they may differ by.
 
@@ -25,14 +25,15 @@ struct Expected {
 #[serde(default, deny_unknown_fields)]
 struct Options {
     site: Option<String>,
+    site_out: Option<String>,
     input_scale: Option<f32>,
 }
 
 fn expected(name: &str) -> (Expected, ReadOptions) {
     let bytes = std::fs::read(folder().join(name).join("expected.json")).unwrap();
     let expected: Expected = serde_json::from_slice(&bytes).unwrap();
-    let Options { site, input_scale } = &expected.options;
-    let options = ReadOptions { site: site.clone(), input_scale: *input_scale, ..ReadOptions::default() };
+    let Options { site, site_out, input_scale } = &expected.options;
+    let options = ReadOptions { site: site.clone(), site_out: site_out.clone(), input_scale: *input_scale };
     (expected, options)
 }
 
@@ -68,7 +69,7 @@ fn every_layout_and_kind_gives_the_references_features_and_reconstructions() {
     let mut names: Vec<String> =
         std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort_unstable();
-    assert_eq!(names.len(), 19, "{names:?}");
+    assert_eq!(names.len(), 21, "{names:?}");
     for name in names {
         let (expected, options) = expected(&name);
         assert!(expected.features.iter().any(|features| features.len() > 1), "{name}");

@@ -4,10 +4,14 @@ use crate::repository::Repository;
 use std::collections::BTreeSet;
 use tiller_sites::ModelRef;
 
-/// What the weights of an SAE are called, by those who publish them, and what has to lie beside them: SAELens, Gemma
-/// Scope, Gemma Scope 2.
-const WEIGHTS: [(&str, Option<&str>); 3] =
-    [("sae_weights.safetensors", Some("cfg.json")), ("params.npz", None), ("params.safetensors", None)];
+/// What the weights of an SAE are called, by those who publish them, and what has to lie beside them: SAELens,
+/// Sparsify, Gemma Scope, Gemma Scope 2.
+const WEIGHTS: [(&str, Option<&str>); 4] = [
+    ("sae_weights.safetensors", Some("cfg.json")),
+    ("sae.safetensors", Some("cfg.json")),
+    ("params.npz", None),
+    ("params.safetensors", None),
+];
 
 /// The weights of the SAEs in a repository, in the order of their paths as people count: layer 2 before layer 10.
 pub fn saes(repository: &Repository) -> Vec<ModelRef> {
@@ -70,6 +74,7 @@ mod tests {
         assert_eq!(found(&scope), [scope[1], scope[0]]);
         assert_eq!(found(&["cfg.json", "sae_weights.safetensors", "model.safetensors"]), ["sae_weights.safetensors"]);
         assert_eq!(found(&["params.safetensors"]), ["params.safetensors"]);
+        assert_eq!(found(&["layers.9/sae.safetensors", "layers.9/cfg.json"]), ["layers.9/sae.safetensors"]);
         assert_eq!(found(&["a/cfg.json", "sae_weights.safetensors"]), [""; 0]);
     }
 

@@ -27,7 +27,7 @@ pub struct Features {
 
 /// Which SAE is meant.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(rename_all = "kebab-case")]
 pub enum SaeRef {
     /// It comes with the page, under this name.
     Shipped(String),
@@ -39,7 +39,7 @@ pub enum SaeRef {
 pub struct HubSae {
     /// Its weights; what else belongs to it lies beside them.
     pub weights: ModelRef,
-    #[serde(flatten)]
+    #[serde(default, skip_serializing_if = "Unsaid::is_empty")]
     pub unsaid: Unsaid,
 }
 
@@ -64,6 +64,12 @@ pub const PINNED_LIMIT: usize = 32;
 pub const LABELS_LIMIT: usize = 100;
 /// Characters of a feature's name.
 pub const LABEL_CHARS: usize = 80;
+
+impl Unsaid {
+    fn is_empty(&self) -> bool {
+        *self == Unsaid::default()
+    }
+}
 
 impl SaeRef {
     fn check(&self) -> Result<(), String> {
@@ -122,12 +128,12 @@ mod tests {
 
     #[test]
     fn an_sae_is_named_or_lies_on_the_hub() {
-        let shipped: Features = serde_json::from_str(r#"{"sae":"mine"}"#).unwrap();
+        let shipped: Features = serde_json::from_str(r#"{"sae":{"shipped":"mine"}}"#).unwrap();
         assert_eq!(shipped.sae, Some(SaeRef::Shipped("mine".into())));
         let features = on_hub("layer_3/params.npz", Unsaid { site: Some("blocks.3".into()), ..Unsaid::default() });
         let json = serde_json::to_string(&features).unwrap();
         let weights = r#"{"repo":"acme/saes","revision":"main","file":"layer_3/params.npz"}"#;
-        assert_eq!(json, format!(r#"{{"sae":{{"weights":{weights},"site":"blocks.3"}}}}"#));
+        assert_eq!(json, format!(r#"{{"sae":{{"on-hub":{{"weights":{weights},"unsaid":{{"site":"blocks.3"}}}}}}}}"#));
         assert_eq!(serde_json::from_str::<Features>(&json).unwrap(), features);
         assert!(features.check().is_ok());
     }

@@ -24,6 +24,7 @@ mod fallback;
 mod features;
 mod gallery;
 mod grid;
+mod hub_saes;
 mod hub_troubles;
 mod hurry;
 mod kept_files;

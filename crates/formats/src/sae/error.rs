@@ -15,7 +15,8 @@ pub enum SaeFileError {
     Sae(#[from] SaeError),
     #[error(
         "there is no SAE here: choose a folder with cfg.json and sae_weights.safetensors (SAELens), with params.npz (Gemma \
-         Scope), with params.safetensors (Gemma Scope 2), or with a mapping.json"
+         Scope), with params.safetensors (Gemma Scope 2), with cfg.json and sae.safetensors (Sparsify), or with a \
+         mapping.json"
     )]
     NoSae,
     #[error("the SAE's {file} is missing: download it, and put it beside the others")]

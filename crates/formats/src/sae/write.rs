@@ -94,6 +94,7 @@ impl SaeFile {
         note("prepend_bos", about.prepend_bos.map(Value::from));
         note("context_size", about.context.map(Value::from));
         note("dataset_path", about.texts.clone().map(Value::from));
+        note("neuronpedia_id", about.neuronpedia.clone().map(Value::from));
         let centred = about.centred.map(|centred| json!({ "center_writing_weights": centred }));
         note("model_from_pretrained_kwargs", centred);
         set("metadata", metadata.into());

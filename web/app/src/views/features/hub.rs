@@ -59,7 +59,7 @@ fn Listing(saes: Vec<ModelRef>, unsaid: RwSignal<Unsaid>) -> impl IntoView {
     let count = saes.len();
     let ready = move || matches!(bench.model.get(), ModelState::Ready(_));
     if count == 0 {
-        let none = "There is no sparse autoencoder here that can be loaded. It takes cfg.json with sae_weights.safetensors (SAELens), params.npz (Gemma Scope), or params.safetensors (Gemma Scope 2).";
+        let none = "There is no sparse autoencoder here that can be loaded. It takes cfg.json with sae_weights.safetensors (SAELens) or sae.safetensors (Sparsify), params.npz (Gemma Scope), or params.safetensors (Gemma Scope 2).";
         return view! { <p class="small" data-testid="no-saes">{none}</p> }.into_any();
     }
     let rows = move || {

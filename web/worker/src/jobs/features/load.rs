@@ -10,7 +10,7 @@ use crate::jobs::{session, transfer_stage};
 use crate::live::Live;
 use std::collections::BTreeMap;
 use tiller_experiment::SaePlace;
-use tiller_formats::{ByteSource, Folder, ReadOptions, SaeFile, SaeFileError};
+use tiller_formats::{ByteSource, Folder, ReadOptions, SaeFile, SaeFileError, site_of_folder};
 use tiller_protocol::{Event, ModelRef, Progress, SaeFileBytes, SaeInfo, SaeQuality, SaeSource};
 use tiller_recipe::{HubSae, Unsaid};
 use tiller_sae::{Activation, Sae};
@@ -120,7 +120,12 @@ async fn of_hub(bench: &Bench, live: &Live, sae: &HubSae, download: bool) -> Res
     };
     let folder = CachedFolder::new((&bench.cache, &bench.hub, &live.transfer), &sae.weights, download, on_transfer);
     let found = read(&folder, &sae.unsaid).await.map_err(unusable);
-    Ok(folder.finish(found).await?.map(|(found, _)| found))
+    let Some((mut found, _)) = folder.finish(found).await? else { return Ok(None) };
+    if found.file.trained_on.site.is_none() {
+        let place = sae.weights.file.rsplit_once('/').map_or("", |(place, _)| place);
+        found.file.trained_on.site = site_of_folder(&sae.weights.repo, place);
+    }
+    Ok(Some(found))
 }
 
 /// The repository, and the folder in it.
