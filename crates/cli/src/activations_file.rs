@@ -12,14 +12,11 @@ use std::fs::File;
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use tiller_formats::{ByteSource, Dtype, FileSource, Quant, Safetensors};
-use tiller_sae::train::ActivationRows;
+use tiller_sae::train::{ActivationRows, of_usual_length};
 
 /// Of the header, which is written last and padded with spaces: its numbers are known at the end only.
 const HEADER_BYTES: usize = 4096;
 const LENGTH_BYTES: usize = 8;
-/// Of an activation beside the median, that it is not left out. Lengths differ by a factor of two, massive activations
-/// by a hundred (Sun et al. 2024).
-pub const MOST_LENGTH: f32 = 4.0;
 /// Rows that are read at a time.
 const ROWS_AT_ONCE: usize = 4096;
 
@@ -144,20 +141,10 @@ impl Activations {
         Ok(all)
     }
 
-    /// Leaves out activations that are [`MOST_LENGTH`] times as long as the median: a few tokens beside the first have
-    /// massive activations too, and are most of the variance of all.
+    /// Leaves out the few activations that are many times as long as the others.
     fn leave_out_longest(&mut self) {
-        let mut row = vec![0.0; self.width];
-        let lengths: Vec<f32> = (0..self.rows())
-            .map(|i| {
-                self.read(i, &mut row);
-                row.iter().map(|x| x * x).sum::<f32>().sqrt()
-            })
-            .collect();
-        let mut sorted = lengths.clone();
-        let (_, median, _) = sorted.select_nth_unstable_by(lengths.len() / 2, f32::total_cmp);
-        let kept: Vec<usize> = (0..lengths.len()).filter(|&i| lengths[i] <= MOST_LENGTH * *median).collect();
-        self.left_out = lengths.len() - kept.len();
+        let kept = of_usual_length(self);
+        self.left_out = self.rows() - kept.len();
         if self.left_out > 0 {
             let rows = kept.iter().map(|&i| &self.values[i * self.width..(i + 1) * self.width]);
             self.values = rows.flatten().copied().collect();

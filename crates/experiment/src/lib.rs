@@ -11,6 +11,7 @@ mod prompt;
 mod sae_place;
 mod self_check;
 mod session;
+mod stretches;
 mod tuning;
 mod vector_file;
 
@@ -21,6 +22,7 @@ pub use prompt::PromptError;
 pub use sae_place::{SaePlace, SaePlaceError};
 pub use self_check::{SELF_CHECK_TOLERANCE, self_check};
 pub use session::{LoadError, ModelFacts, Session};
+pub use stretches::Stretches;
 pub use tuning::{Tuned, tune};
 pub use vector_file::{ControlVectorFile, VectorAtLayer, VectorFileError};
 

@@ -5,6 +5,7 @@
 //! (`feature.rs`), so that gradients of all weights are never in memory together.
 
 mod backward;
+mod batches;
 mod feature;
 mod fit;
 mod options;
@@ -21,7 +22,8 @@ mod gradient_tests;
 #[cfg(test)]
 mod recovery_tests;
 
+pub use batches::Batches;
 pub use fit::{Fit, feature_rows, fit};
 pub use options::{Auxiliary, Method, TrainError, TrainOptions};
-pub use rows::{ActivationRows, RowsInMemory};
+pub use rows::{ActivationRows, ChosenRows, MOST_LENGTH, RowsInMemory, of_usual_length};
 pub use trainer::{Progress, Trainer, train};

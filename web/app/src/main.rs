@@ -17,6 +17,7 @@ mod probes;
 mod shelf;
 mod starting_sets;
 mod svg;
+mod training;
 mod typed_repository;
 
 #[cfg(target_arch = "wasm32")]

@@ -9,6 +9,7 @@ mod patching;
 mod probes;
 mod runs;
 mod shelf;
+mod training;
 mod worker;
 
 use crate::bridge;
@@ -31,6 +32,7 @@ pub use models::Lookup;
 pub use patching::PatchReading;
 pub use probes::ProbeWork;
 pub use runs::{Run, RunState};
+pub use training::{TrainForm, TrainState, TrainingWork};
 
 /// Everything that views read and do. Copies are handles on the same signals.
 #[derive(Clone, Copy)]
@@ -58,6 +60,7 @@ pub struct Workbench {
     pub patch: RwSignal<PatchReading>,
     pub probes: RwSignal<ProbeWork>,
     pub features: RwSignal<FeatureWork>,
+    pub training: RwSignal<TrainingWork>,
     pub cache: RwSignal<Option<CacheReport>>,
     /// Whether the browser leaves the page's files alone when its disk fills up; `None` where it does not say.
     pub files_kept: RwSignal<Option<bool>>,
@@ -159,6 +162,7 @@ impl Workbench {
             patch: RwSignal::new(PatchReading::asked(linked && view == View::Patch)),
             probes: RwSignal::new(ProbeWork { asked: linked && view == View::Probes, ..ProbeWork::default() }),
             features: RwSignal::new(FeatureWork::default()),
+            training: RwSignal::new(TrainingWork::default()),
             cache: RwSignal::new(None),
             files_kept: RwSignal::new(None),
             lookup: RwSignal::new(Lookup::None),
@@ -179,6 +183,7 @@ impl Workbench {
         if let Some(error) = error {
             bench.refuse_link(&error);
         }
+        bench.warn_before_leaving();
         bench.start_worker();
         bench
     }

@@ -14,6 +14,7 @@ mod lens;
 mod patching;
 mod probes;
 mod repository;
+mod training;
 
 pub use failure::{Failure, Remedy};
 pub use features::{
@@ -30,6 +31,10 @@ pub use probes::{
     ProbeSummary, ProbedText, ProbedToken, ReadProbe,
 };
 pub use repository::{Choice, Fit, RepositoryListing, What};
+pub use training::{
+    FEWEST_TRAINING_TOKENS, MOST_TRAINING_LETTERS, MOST_TRAINING_TOKENS, TrainEvent, TrainMethod, TrainRequest,
+    TrainSpec, TrainStep, TrainedQuality, TrainingText,
+};
 
 /// Names one piece of work, chosen by the page; every event about that work carries it.
 pub type JobId = u32;
@@ -101,6 +106,11 @@ pub enum Request {
     ContrastFeatures { job: JobId, texts: [Prompt; 2] },
     /// One feature by itself; answered by [`Event::Feature`].
     LookAtFeature { job: JobId, feature: u32 },
+    /// Trains an SAE on the user's own texts. Progress while they are read, then [`Event::Training`]s, of which the last
+    /// ends the job.
+    Train { job: JobId, what: TrainRequest },
+    /// One file of the SAE that was trained here; answered by [`Event::File`].
+    SaveTrained { job: JobId, file: String },
     /// Stops any job; it ends with [`Event::Cancelled`] (or `Written` for a run, with what was written so far).
     Cancel { job: JobId },
     /// Ask for [`Event::Cache`].
@@ -261,6 +271,10 @@ pub enum Event {
     Feature {
         job: JobId,
         card: FeatureCard,
+    },
+    Training {
+        job: JobId,
+        step: TrainEvent,
     },
     Cache(CacheReport),
     /// A file for the user to save.

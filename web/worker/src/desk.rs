@@ -3,7 +3,7 @@
 use crate::backend::{self, Backend};
 use crate::cache::Cache;
 use crate::host;
-use crate::jobs::{self, LoadedSae};
+use crate::jobs::{self, LoadedSae, Training};
 use crate::live::Live;
 use crate::lookup::Lookups;
 use crate::restores::Restores;
@@ -57,6 +57,8 @@ enum Kind {
     /// What another view shows. It may take long, and gives way to writing.
     Reading,
     Loading,
+    /// It takes minutes, and pauses for whatever else is asked.
+    Background,
     Other,
 }
 
@@ -70,6 +72,7 @@ fn kind(request: &Request) -> Kind {
         | Request::EraseProbe { .. }
         | Request::ReadFeatures { .. }
         | Request::ContrastFeatures { .. } => Kind::Reading,
+        Request::Train { .. } => Kind::Background,
         Request::Load { .. } | Request::Start { .. } => Kind::Loading,
         _ => Kind::Other,
     }
@@ -95,6 +98,8 @@ fn job_of(request: &Request) -> Option<JobId> {
         | Request::ReadFeatures { job, .. }
         | Request::ContrastFeatures { job, .. }
         | Request::LookAtFeature { job, .. }
+        | Request::Train { job, .. }
+        | Request::SaveTrained { job, .. }
         | Request::ExportVector { job, .. }
         | Request::ImportVector { job, .. } => Some(job),
         Request::Start { .. } | Request::SetToken { .. } | Request::ListCache | Request::Delete { .. } => None,
@@ -125,9 +130,10 @@ impl Incoming {
                 Kind::Showing if matches!(request, Request::Measure { .. }) => *running == Kind::Showing,
                 Kind::Showing => matches!(running, Kind::Showing | Kind::Reading),
                 Kind::Reading => *running == Kind::Reading,
+                Kind::Background => false,
                 Kind::Other => matches!(request, Request::BuildVector { .. }) && *running == Kind::Showing,
             };
-            if outdated {
+            if outdated || *running == Kind::Background {
                 live.cancel();
             }
         }
@@ -172,6 +178,8 @@ pub struct Bench {
     pub loaded: Option<ModelRef>,
     /// The sparse autoencoder of the features that are looked at.
     pub sae: Option<LoadedSae>,
+    /// A training that is not finished.
+    pub training: Option<Training>,
     pub restores: Restores,
     /// The devices that were found to compute what the CPU computes.
     pub checked: BTreeSet<String>,
@@ -202,6 +210,7 @@ async fn work(mut queue: UnboundedReceiver<Request>, incoming: Rc<Incoming>) {
                     session: None,
                     loaded: None,
                     sae: None,
+                    training: None,
                     restores: Restores::default(),
                     checked: checked.into_iter().collect(),
                     tuned: tuned.into_iter().map(|tuning| (tuning.device, tuning.tiers)).collect(),

@@ -8,10 +8,12 @@ mod load;
 mod measure;
 mod patching;
 mod probes;
+mod train_sae;
 mod vector;
 mod write;
 
 pub use features::LoadedSae;
+pub use train_sae::Training;
 
 use crate::desk::Bench;
 use crate::failure::Stop;
@@ -62,6 +64,8 @@ async fn perform(request: Request, bench: &mut Bench, live: &Live) -> Result<Eve
         }
         Request::ReadFeatures { run, .. } => features::read(bench, live, &run).await,
         Request::LookAtFeature { feature, .. } => features::look_at(bench, live, feature).await,
+        Request::Train { what, .. } => train_sae::run(bench, live, what).await,
+        Request::SaveTrained { file, .. } => train_sae::save(bench, live, &file),
         Request::ExportVector { name, layers, .. } => files::export(bench, live, &name, &layers),
         Request::ImportVector { bytes, .. } => files::import(bench, live, bytes).await,
         Request::ListCache => bench.cache.report().await.map(Event::Cache),
@@ -92,6 +96,7 @@ fn needs_session(request: &Request) -> bool {
             | Request::ReadFeatures { .. }
             | Request::ContrastFeatures { .. }
             | Request::LookAtFeature { .. }
+            | Request::Train { .. }
     )
 }
 

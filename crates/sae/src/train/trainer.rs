@@ -5,12 +5,10 @@ use super::feature::{Batch, Feature, Learnt, Rate, add};
 use super::random::Random;
 use super::select::{Candidate, across, candidates, largest};
 use super::start::{Layout, features, layout, normalise};
-use super::{ActivationRows, Method, TrainError, TrainOptions, parallel, tiles};
+use super::{ActivationRows, Batches, Method, TrainError, TrainOptions, parallel, tiles};
 use crate::{Activation, Normalisation, Sae};
 use std::ops::ControlFlow;
 
-/// Activations from which scale, middle and the first directions are taken.
-const SAMPLE: usize = 8192;
 /// Activations whose pre-activations are in a core's memory together.
 const ROWS_AT_ONCE: usize = 48;
 /// Of JumpReLU. Pre-activations are of the order of 1 when training begins.
@@ -54,28 +52,9 @@ pub fn train(
     options: &TrainOptions,
     mut say: impl FnMut(&Progress) -> ControlFlow<()>,
 ) -> Result<Sae, TrainError> {
-    let (rows, width) = (activations.rows(), activations.width());
-    options.check(width)?;
-    if rows < options.batch {
-        return Err(TrainError::TooFew { found: rows, batch: options.batch });
-    }
-    let mut order: Vec<usize> = (0..rows).collect();
-    let mut random = Random::new(options.seed ^ 0x5eed);
-    random.shuffle(&mut order);
-    let read = |rows: &[usize]| {
-        let mut values = vec![0.0; rows.len() * width];
-        rows.iter().zip(values.chunks_exact_mut(width)).for_each(|(&row, out)| activations.read(row, out));
-        values
-    };
-    let mut trainer = Trainer::new(width, options, &read(&order[..rows.min(SAMPLE)]))?;
-    let mut next = 0;
+    let (mut trainer, mut batches) = Batches::begin(activations, options)?;
     for _ in 0..options.steps {
-        if next + options.batch > rows {
-            random.shuffle(&mut order);
-            next = 0;
-        }
-        let progress = trainer.step(&read(&order[next..next + options.batch]))?;
-        next += options.batch;
+        let progress = trainer.step(&batches.next(activations))?;
         if say(&progress).is_break() {
             break;
         }

@@ -6,6 +6,7 @@ mod dictionary;
 mod hub;
 mod list;
 mod tokens;
+mod train;
 
 use crate::features::{Name, csv, title};
 use crate::figures;
@@ -82,6 +83,7 @@ pub fn Features() -> impl IntoView {
                 </Show>
             </PromptBox>
             <dictionary::Dictionary/>
+            <train::Train/>
             <p class="soft small status" role="status" aria-live="polite">{move || status(bench)}</p>
             <Show when=any>
                 <tokens::Tokens/>

@@ -71,6 +71,7 @@ impl Workbench {
             Event::FeaturesContrasted { job, contrast } => self.on_features_contrasted(job, contrast),
             Event::FeaturesRead { job, text } => self.on_features_read(job, text),
             Event::Feature { job, card } => self.on_feature(job, card),
+            Event::Training { job, step } => self.on_training(job, step),
             Event::Cache(report) => self.cache.set(Some(report)),
             Event::File { name, bytes, .. } => {
                 self.save(&name, &bytes);
@@ -116,6 +117,7 @@ impl Workbench {
         self.on_patch_progress(job, &progress);
         self.on_probes_progress(job, &progress);
         self.on_features_progress(job, &progress);
+        self.on_training_progress(job, &progress);
         if self.measures(job) {
             self.evidence.set(EvidenceState::Measuring { job, progress: Some(progress) });
         }
@@ -123,6 +125,7 @@ impl Workbench {
 
     fn on_loaded(self, model: tiller_protocol::ModelInfo) {
         let chat = model.has_chat_template;
+        self.training_of(&model.reference);
         self.model.set(ModelState::Ready(model));
         self.list_cache();
         if !chat && self.experiment.with_untracked(|experiment| experiment.prompt.chat) {
@@ -202,6 +205,7 @@ impl Workbench {
         self.on_patch_end(job);
         self.on_probes_end(job);
         self.on_features_end(job);
+        self.on_training_end(job, failure);
         if matches!(self.model.get_untracked(), ModelState::Loading { job: current, .. } if current == job) {
             self.model.set(match failure {
                 Some(failure) => ModelState::Failed(failure.clone()),

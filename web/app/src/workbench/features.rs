@@ -88,6 +88,13 @@ impl FeatureWork {
 /// After a change, this long until the prompt is read again.
 const REST_MS: u32 = 400;
 
+impl FeatureWork {
+    /// Of an SAE by which nothing has been read yet.
+    pub(super) fn with(sae: SaeState) -> FeatureWork {
+        FeatureWork { sae, ..FeatureWork::default() }
+    }
+}
+
 impl Workbench {
     /// Brings the view up to date: the SAE that the experiment names, or else the one that comes with the page for this
     /// model, then what it finds in the prompt.

@@ -35,6 +35,7 @@ impl Workbench {
         self.lens.update(|lens| (lens.job, lens.progress) = (None, None));
         self.grid.update(|grid| (grid.job, grid.progress) = (None, None));
         self.forget_probe_work();
+        self.forget_training();
         self.lookup.update(|lookup| {
             if matches!(lookup, Lookup::Asking { .. }) {
                 *lookup = Lookup::None;

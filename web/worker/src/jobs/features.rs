@@ -1,6 +1,6 @@
 //! The features of a sparse autoencoder: those of a text, what tells two texts apart, and one by itself.
 
-mod corpus;
+pub(super) mod corpus;
 mod load;
 
 use super::{reading, session};
@@ -9,6 +9,7 @@ use crate::failure::Stop;
 use crate::live::Live;
 use corpus::Corpus;
 pub use load::load;
+pub(super) use load::{CORPUS, WEIGHTS, install};
 use tiller_engine::Site;
 use tiller_experiment::{SaePlace, Session};
 use tiller_interp::evidence::CONTROL_SEEDS;
@@ -43,6 +44,18 @@ pub struct LoadedSae {
 }
 
 impl LoadedSae {
+    pub(super) fn sae(&self) -> &Sae {
+        &self.sae
+    }
+
+    pub(super) fn site(&self) -> Site {
+        self.place.site
+    }
+
+    pub(super) fn corpus(&self) -> &Corpus {
+        &self.corpus
+    }
+
     fn placed(&self) -> PlacedSae<'_> {
         self.place.of(&self.sae)
     }

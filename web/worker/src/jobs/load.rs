@@ -97,7 +97,7 @@ async fn load(bench: &mut Bench, live: &Live, model: ModelRef, download: bool) -
     }
     if bench.loaded.as_ref() != Some(&model) {
         // Its numbers mean nothing in another model.
-        bench.sae = None;
+        (bench.sae, bench.training) = (None, None);
     }
     bench.loaded = Some(model.clone());
     if let Some(session) = &mut bench.session {

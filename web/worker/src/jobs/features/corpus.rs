@@ -1,39 +1,39 @@
 //! What is known of an SAE's features from a corpus.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tiller_protocol::{FeatureLabel, FeatureSeen, Passage};
 
 /// What is known of features from a corpus, as `features.json` has it.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, Serialize)]
 #[serde(default)]
 pub struct Corpus {
-    texts: Vec<CorpusText>,
+    pub texts: Vec<CorpusText>,
     /// By number.
-    features: Vec<OnCorpus>,
+    pub features: Vec<OnCorpus>,
 }
 
-#[derive(Deserialize)]
-struct CorpusText {
-    tokens: Vec<String>,
+#[derive(Deserialize, Serialize)]
+pub struct CorpusText {
+    pub tokens: Vec<String>,
 }
 
 /// One feature.
-#[derive(Deserialize)]
-struct OnCorpus {
-    density: f32,
-    max: f32,
+#[derive(Deserialize, Serialize)]
+pub struct OnCorpus {
+    pub density: f32,
+    pub max: f32,
     #[serde(default)]
-    label: Option<FeatureLabel>,
+    pub label: Option<FeatureLabel>,
     #[serde(default)]
-    passages: Vec<Place>,
+    pub passages: Vec<Place>,
 }
 
 /// A place in a text: the position of the feature's largest value there, and its values by position.
-#[derive(Deserialize)]
-struct Place {
-    text: usize,
-    at: usize,
-    values: Vec<(usize, f32)>,
+#[derive(Deserialize, Serialize)]
+pub struct Place {
+    pub text: usize,
+    pub at: usize,
+    pub values: Vec<(usize, f32)>,
 }
 
 /// Tokens of a passage before and after the one on which the feature is strongest.

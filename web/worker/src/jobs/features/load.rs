@@ -16,9 +16,9 @@ use tiller_recipe::{HubSae, Unsaid};
 use tiller_sae::{Activation, Sae};
 
 /// What a shipped SAE lies in, beside the page.
-const WEIGHTS: [&str; 2] = ["cfg.json", "sae_weights.safetensors"];
+pub const WEIGHTS: [&str; 2] = ["cfg.json", "sae_weights.safetensors"];
 /// What is known of its features from a corpus.
-const CORPUS: &str = "features.json";
+pub const CORPUS: &str = "features.json";
 /// How good it is.
 const CARD: &str = "card.json";
 /// What lies beside an SAE is read up to this length.
@@ -48,18 +48,18 @@ pub async fn load(bench: &mut Bench, live: &Live, source: SaeSource) -> Result<E
         }
     };
     let Found { file, corpus, quality } = found.map_err(unusable)?;
-    install(bench, live, name, file, corpus, quality)
+    let sae = install(bench, name, file, corpus, quality)?;
+    Ok(Event::SaeLoaded { job: live.job, sae })
 }
 
 /// Puts an SAE in its place, where the features that are looked at come from.
 pub fn install(
     bench: &mut Bench,
-    live: &Live,
     name: String,
     file: SaeFile,
     corpus: Corpus,
     quality: Option<SaeQuality>,
-) -> Result<Event, Stop> {
+) -> Result<SaeInfo, Stop> {
     let session = session(bench)?;
     let with_bos = session.tokenizer.begins_with_bos();
     let place = SaePlace::find(&file.sae, &file.trained_on, session.engine.config(), &session.facts.name, with_bos)
@@ -76,7 +76,7 @@ pub fn install(
         quality,
     };
     bench.sae = Some(loaded);
-    Ok(Event::SaeLoaded { job: live.job, sae })
+    Ok(sae)
 }
 
 fn unusable(error: impl ToString) -> Stop {
