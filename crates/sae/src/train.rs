@@ -10,6 +10,7 @@ mod feature;
 mod fit;
 mod options;
 mod parallel;
+mod pursue;
 mod random;
 mod rows;
 mod select;

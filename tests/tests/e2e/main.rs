@@ -39,5 +39,6 @@ mod probes;
 mod steering;
 mod storage_troubles;
 mod threads;
+mod training;
 mod untrusted_text;
 mod vectors;

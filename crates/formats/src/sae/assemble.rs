@@ -77,7 +77,7 @@ pub fn assemble(kind: &Kind, mut tensors: FileTensors) -> Result<Sae, SaeFileErr
         sae.fold_direction_lengths();
     }
     if let Some(scale) = kind.input_scale {
-        // What a transcoder writes has a scale of its own, and a pursuit reads along what it writes.
+        // What a transcoder writes has a scale of its own, and a pursuit's features would be of another size.
         let is_fixed = kind.d_out.is_some() || matches!(sae.activation, Activation::MatchingPursuit { .. });
         if !scale.is_finite() || scale <= 0.0 || (is_fixed && scale != 1.0) {
             return Err(SaeFileError::InputScale(scale));

@@ -79,7 +79,8 @@ impl Loss<'_> {
         for candidate in active {
             let along = dot(&error, direction(candidate));
             let (by_hidden, by_ln_threshold) = match self.method {
-                Method::TopK { .. } | Method::BatchTopK { .. } => (along, 0.0),
+                // Matching pursuit has gradients of its own.
+                Method::TopK { .. } | Method::BatchTopK { .. } | Method::MatchingPursuit { .. } => (along, 0.0),
                 Method::Standard { sparsity } => (along + sparsity * self.penalty * self.share, 0.0),
                 Method::JumpRelu { sparsity, bandwidth } => {
                     // Pseudo-derivatives of the step at the threshold, Rajamanoharan et al. 2024b, equations 11 and 12.
@@ -99,8 +100,11 @@ impl Loss<'_> {
 }
 
 /// Entries by feature: those of feature `i` lie at `starts[i]..starts[i + 1]`.
-pub(super) fn by_feature(rows: &[Backward], features: usize) -> (Vec<Entry>, Vec<usize>) {
-    let entries = || rows.iter().flat_map(|row| &row.entries);
+pub(super) fn by_feature<'a>(
+    entries: impl Iterator<Item = &'a Entry> + Clone,
+    features: usize,
+) -> (Vec<Entry>, Vec<usize>) {
+    let entries = || entries.clone();
     let mut starts = vec![0; features + 1];
     entries().for_each(|entry| starts[entry.feature as usize + 1] += 1);
     (0..features).for_each(|i| starts[i + 1] += starts[i]);

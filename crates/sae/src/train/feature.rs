@@ -55,7 +55,7 @@ impl Learnt {
 /// One feature.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Feature {
-    /// `[d_in]`
+    /// `[d_in]`; of matching pursuit the decoder's numbers, which alone are learnt.
     pub encoder: Learnt,
     /// `[d_in]`, of length 1.
     pub decoder: Learnt,
@@ -85,6 +85,17 @@ impl Feature {
         }
     }
 
+    /// One that reads along the direction that it writes.
+    pub fn tied(direction: Vec<f32>) -> Feature {
+        let mut feature = Feature::new(direction.clone(), direction, 1.0);
+        (feature.encoder.means, feature.encoder.squares) = (Vec::new(), Vec::new());
+        feature
+    }
+
+    fn is_tied(&self) -> bool {
+        self.encoder.means.is_empty()
+    }
+
     pub fn bias(&self) -> f32 {
         self.scalars.values[0]
     }
@@ -101,7 +112,9 @@ impl Feature {
             let row = entry.row as usize * width..(entry.row as usize + 1) * width;
             let error = if entry.auxiliary { &batch.auxiliary[row.clone()] } else { &batch.errors[row.clone()] };
             add(&mut decoder, entry.value, error);
-            add(&mut encoder, entry.by_hidden, &batch.inputs[row]);
+            if entry.by_hidden != 0.0 {
+                add(&mut encoder, entry.by_hidden, &batch.inputs[row]);
+            }
             scalars[0] += entry.by_hidden;
             scalars[1] += entry.by_ln_threshold;
         }
@@ -118,6 +131,9 @@ impl Feature {
         self.decoder.step(&decoder, rate);
         self.scalars.step(&scalars, rate);
         normalise(&mut self.decoder.values);
+        if self.is_tied() {
+            self.encoder.values.copy_from_slice(&self.decoder.values);
+        }
     }
 }
 

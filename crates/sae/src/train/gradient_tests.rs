@@ -57,6 +57,19 @@ impl Plain<'_> {
                 let above = |&(_, i, h): &(usize, usize, f64)| h > self.thresholds[i];
                 (0..rows.len()).flat_map(|r| hidden(r).into_iter().filter(above).collect::<Vec<_>>()).collect()
             }
+            Method::MatchingPursuit { k } => {
+                let pursued = |r: usize| {
+                    let mut features = Vec::new();
+                    for _ in 0..k {
+                        let rest = self.rest(&rows[r], &features);
+                        let along = |i: usize| (0..WIDTH).map(|d| rest[d] * self.decoder(i)[d]).sum::<f64>();
+                        let best = (0..FEATURES).map(|i| (i, along(i))).max_by(|a, b| a.1.total_cmp(&b.1));
+                        features.extend(best.filter(|(_, value)| *value > 0.0));
+                    }
+                    features.into_iter().map(move |(i, value)| (r, i, value)).collect::<Vec<_>>()
+                };
+                (0..rows.len()).flat_map(pursued).collect()
+            }
         };
         let of = |r| kept.iter().filter(|kept| kept.0 == r).map(|&(_, i, h)| (i, h)).collect();
         (0..rows.len()).map(of).collect()
@@ -76,8 +89,11 @@ impl Plain<'_> {
                 loss += f64::from(sparsity) * features.iter().map(|(_, f)| f).sum::<f64>();
             }
             let Some(auxiliary) = options.auxiliary else { continue };
-            let mut silent: Vec<(usize, f64)> = dead.iter().map(|&i| (i, self.hidden(x, i))).collect();
-            silent.retain(|(_, h)| *h > 0.0);
+            let is_tied = matches!(options.method, Method::MatchingPursuit { .. });
+            let along = |i: usize| (0..WIDTH).map(|d| target[d] * self.decoder(i)[d]).sum::<f64>();
+            let hidden = |i: usize| if is_tied { along(i) } else { self.hidden(x, i) };
+            let mut silent: Vec<(usize, f64)> = dead.iter().map(|&i| (i, hidden(i))).collect();
+            silent.retain(|(i, h)| *h > 0.0 && !(is_tied && features.iter().any(|(chosen, _)| chosen == i)));
             silent.sort_by(|a, b| b.1.total_cmp(&a.1));
             silent.truncate(auxiliary.k);
             if !silent.is_empty() {
@@ -99,7 +115,10 @@ fn trainer(method: Method, auxiliary: Option<Auxiliary>) -> (Trainer, Vec<f32>) 
     let rows = numbers(ROWS * WIDTH);
     let mut trainer = Trainer::new(WIDTH, &options, &rows).unwrap();
     for feature in &mut trainer.features {
-        feature.encoder.values = numbers(WIDTH);
+        // Of matching pursuit they are the decoder's.
+        if !matches!(method, Method::MatchingPursuit { .. }) {
+            feature.encoder.values = numbers(WIDTH);
+        }
         feature.scalars.values = vec![0.3 * numbers(1)[0], (0.4f32).ln()];
     }
     trainer.features.iter_mut().take(5).for_each(|feature| feature.silent_for = 100);
@@ -166,6 +185,16 @@ fn gradients_of_the_penalty_are_those_of_its_loss() {
 #[test]
 fn gradients_of_jumprelu_weights_are_those_of_its_loss() {
     gradients_are_those_of_the_loss(Method::JumpRelu { sparsity: 0.7, bandwidth: 0.5 }, None);
+}
+
+#[test]
+fn gradients_of_matching_pursuit_are_those_of_its_loss() {
+    gradients_are_those_of_the_loss(Method::MatchingPursuit { k: 4 }, None);
+}
+
+#[test]
+fn dead_features_of_matching_pursuit_learn_what_is_left() {
+    gradients_are_those_of_the_loss(Method::MatchingPursuit { k: 3 }, Some(Auxiliary { k: 3, weight: 0.5 }));
 }
 
 /// The threshold's gradient is a pseudo-derivative: over many activations it is that of the mean loss.

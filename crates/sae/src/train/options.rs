@@ -13,10 +13,13 @@ pub enum Method {
     /// `sparsity` times the number of features above their thresholds, which are learnt through a window of width
     /// `bandwidth` (Rajamanoharan et al. 2024b).
     JumpRelu { sparsity: f32, bandwidth: f32 },
+    /// One feature after another, at most `k` times: the one whose direction the rest is most along, which is taken from the
+    /// rest (Costa et al. 2025, "MP-SAE"). Features read along the directions that they write.
+    MatchingPursuit { k: usize },
 }
 
 /// What is done for features that are never active: those with the largest pre-activations among them reconstruct what
-/// the others leave (AuxK, Gao et al. 2024, appendix A.2). Without it, and for methods with a penalty, dead features are
+/// the others leave (AuxK, Gao et al. 2024, appendix A.2); of matching pursuit, those that the rest is most along. Without it, and for methods with a penalty, dead features are
 /// made anew from the activations that are reconstructed worst.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Auxiliary {
@@ -62,7 +65,9 @@ impl TrainOptions {
             decay: steps / 5,
             dead_after: (steps as u64 * batch as u64 / 30).max(1),
             auxiliary: match method {
-                Method::TopK { k } | Method::BatchTopK { k } => Some(Auxiliary { k: 4 * k, weight: 1.0 / 32.0 }),
+                Method::TopK { k } | Method::BatchTopK { k } | Method::MatchingPursuit { k } => {
+                    Some(Auxiliary { k: 4 * k, weight: 1.0 / 32.0 })
+                }
                 Method::Standard { .. } | Method::JumpRelu { .. } => None,
             },
             seed: 1,
@@ -71,14 +76,14 @@ impl TrainOptions {
 
     pub(super) fn check(&self, d_in: usize) -> Result<(), TrainError> {
         let k = match self.method {
-            Method::TopK { k } | Method::BatchTopK { k } => Some(k),
+            Method::TopK { k } | Method::BatchTopK { k } | Method::MatchingPursuit { k } => Some(k),
             Method::Standard { .. } | Method::JumpRelu { .. } => None,
         };
         let positive = |x: f32| x.is_finite() && x > 0.0;
         let sane = match self.method {
             Method::Standard { sparsity } => sparsity.is_finite() && sparsity >= 0.0,
             Method::JumpRelu { sparsity, bandwidth } => sparsity.is_finite() && sparsity >= 0.0 && positive(bandwidth),
-            Method::TopK { .. } | Method::BatchTopK { .. } => true,
+            Method::TopK { .. } | Method::BatchTopK { .. } | Method::MatchingPursuit { .. } => true,
         };
         if d_in < 2 || self.d_sae == 0 || self.batch == 0 || self.steps == 0 {
             return Err(TrainError::Nothing);

@@ -94,6 +94,16 @@ fn jumprelu_finds_planted_features() {
 }
 
 #[test]
+fn matching_pursuit_finds_planted_features() {
+    let (directions, rows) = planted(9);
+    let sae = train_on(&rows, Method::MatchingPursuit { k: 4 }, 1500);
+    let share = recovered(&directions, &sae);
+    assert!(share >= 0.95, "{share}");
+    let fit = fit(&sae, &RowsInMemory { values: &rows, width: WIDTH }).unwrap();
+    assert!(fit.explained_variance > 0.9 && fit.l0 <= 4.0, "{fit:?}");
+}
+
+#[test]
 fn directions_at_random_are_not_the_planted_ones() {
     let (directions, rows) = planted(5);
     let mut untrained = train_on(&rows, Method::TopK { k: 4 }, 1);

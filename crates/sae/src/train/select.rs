@@ -14,7 +14,7 @@ pub(super) struct Candidate {
 pub(super) fn candidates(method: Method, hidden: &[f32], threshold: impl Fn(usize) -> f32) -> Vec<Candidate> {
     let active = |(feature, &hidden): (usize, &f32)| Candidate { feature: feature as u32, hidden, active: true };
     match method {
-        Method::TopK { k } => largest(hidden, k),
+        Method::TopK { k } | Method::MatchingPursuit { k } => largest(hidden, k),
         Method::BatchTopK { .. } | Method::Standard { .. } => {
             hidden.iter().enumerate().filter(|(_, h)| **h > 0.0).map(active).collect()
         }

@@ -1,8 +1,8 @@
 //! Where training starts: the activations' scale and middle, and the features' first directions.
 
-use super::TrainError;
 use super::feature::Feature;
 use super::random::Random;
+use super::{Method, TrainError};
 
 /// Steps of Weiszfeld's: each is a pass over the sample.
 const MEDIAN_STEPS: usize = 12;
@@ -43,11 +43,20 @@ pub(super) fn layout(sample: &[f32], width: usize) -> Result<Layout, TrainError>
 
 /// Features of random directions, which they also read along: at first the encoder is the decoder's transpose (Gao et al.
 /// 2024, section 2.4).
-pub(super) fn features(d_sae: usize, width: usize, first_threshold: f32, random: &mut Random) -> Vec<Feature> {
+pub(super) fn features(
+    method: Method,
+    d_sae: usize,
+    width: usize,
+    first_threshold: f32,
+    random: &mut Random,
+) -> Vec<Feature> {
     let feature = |_| {
         let mut direction: Vec<f32> = (0..width).map(|_| random.gaussian()).collect();
         normalise(&mut direction);
-        Feature::new(direction.clone(), direction, first_threshold)
+        match method {
+            Method::MatchingPursuit { .. } => Feature::tied(direction),
+            _ => Feature::new(direction.clone(), direction, first_threshold),
+        }
     };
     (0..d_sae).map(feature).collect()
 }

@@ -10,7 +10,7 @@ use crate::{Activation, Normalisation, Sae};
 use std::ops::ControlFlow;
 
 /// Activations whose pre-activations are in a core's memory together.
-const ROWS_AT_ONCE: usize = 48;
+pub(super) const ROWS_AT_ONCE: usize = 48;
 /// Of JumpReLU. Pre-activations are of the order of 1 when training begins.
 const FIRST_THRESHOLD: f32 = 0.1;
 /// How fast BatchTopK's threshold follows that of the batches, as SAELens has it.
@@ -64,14 +64,14 @@ pub fn train(
 
 /// What a batch does to the gradients, before any weight has moved.
 pub(super) struct Gradients {
-    inputs: Vec<f32>,
-    errors: Vec<f32>,
-    auxiliary: Vec<f32>,
-    entries: Vec<Entry>,
-    starts: Vec<usize>,
+    pub inputs: Vec<f32>,
+    pub errors: Vec<f32>,
+    pub auxiliary: Vec<f32>,
+    pub entries: Vec<Entry>,
+    pub starts: Vec<usize>,
     pub bias: Vec<f32>,
-    squared_errors: Vec<f32>,
-    lowest: Option<f32>,
+    pub squared_errors: Vec<f32>,
+    pub lowest: Option<f32>,
 }
 
 impl Gradients {
@@ -93,7 +93,7 @@ impl Trainer {
         Ok(Trainer {
             options: *options,
             width,
-            features: features(options.d_sae, width, FIRST_THRESHOLD, &mut random),
+            features: features(options.method, options.d_sae, width, FIRST_THRESHOLD, &mut random),
             bias: Learnt::new(layout.median.clone()),
             layout,
             steps: 0,
@@ -142,10 +142,16 @@ impl Trainer {
     pub fn finish(self) -> Sae {
         let d_sae = self.features.len();
         let rows = |of: fn(&Feature) -> &[f32]| self.features.iter().flat_map(of).copied().collect();
+        let is_tied = matches!(self.options.method, Method::MatchingPursuit { .. });
         let activation = match self.options.method {
             Method::TopK { k } => Activation::TopK { k },
             Method::BatchTopK { .. } => Activation::JumpRelu { threshold: vec![self.lowest.unwrap_or(0.0); d_sae] },
             Method::Standard { .. } => Activation::Relu,
+            Method::MatchingPursuit { k } => Activation::MatchingPursuit {
+                residual_threshold: 0.0,
+                max_iterations: k,
+                stop_on_duplicate_support: false,
+            },
             Method::JumpRelu { .. } => {
                 Activation::JumpRelu { threshold: self.features.iter().map(Feature::threshold).collect() }
             }
@@ -153,8 +159,8 @@ impl Trainer {
         let mut sae = Sae {
             d_in: self.width,
             d_sae,
-            w_enc: rows(|feature| &feature.encoder.values),
-            b_enc: self.features.iter().map(Feature::bias).collect(),
+            w_enc: if is_tied { Vec::new() } else { rows(|feature| &feature.encoder.values) },
+            b_enc: if is_tied { Vec::new() } else { self.features.iter().map(Feature::bias).collect() },
             w_dec: rows(|feature| &feature.decoder.values),
             b_dec: self.bias.values,
             apply_b_dec_to_input: true,
@@ -175,6 +181,9 @@ impl Trainer {
             x.iter_mut().zip(&self.bias.values).for_each(|(x, b)| *x -= b);
         }
         let is_dead: Vec<bool> = self.features.iter().map(|feature| self.is_dead(feature)).collect();
+        if let Method::MatchingPursuit { k } = self.options.method {
+            return self.pursuit_gradients(&inputs, k, &is_dead);
+        }
         let blocks = parallel::map(rows.div_ceil(ROWS_AT_ONCE), |block| {
             let first = block * ROWS_AT_ONCE * width;
             let inputs = &inputs[first..(first + ROWS_AT_ONCE * width).min(inputs.len())];
@@ -196,7 +205,7 @@ impl Trainer {
         let found: Vec<Backward> = parallel::map(rows, |row| {
             loss.backward(row as u32, &inputs[row * width..(row + 1) * width], &active[row], &dead[row])
         });
-        let (entries, starts) = by_feature(&found, self.features.len());
+        let (entries, starts) = by_feature(found.iter().flat_map(|row| &row.entries), self.features.len());
         let mut bias = vec![0.0; width];
         found.iter().for_each(|row| add(&mut bias, 1.0, &row.error));
         // The encoder reads what is left of an activation when the bias is taken off.
