@@ -48,11 +48,17 @@ pub enum TrainMethod {
     BatchTopK,
     Standard,
     JumpRelu,
+    MatchingPursuit,
 }
 
 impl TrainMethod {
-    pub const ALL: [TrainMethod; 4] =
-        [TrainMethod::TopK, TrainMethod::BatchTopK, TrainMethod::Standard, TrainMethod::JumpRelu];
+    pub const ALL: [TrainMethod; 5] = [
+        TrainMethod::TopK,
+        TrainMethod::BatchTopK,
+        TrainMethod::Standard,
+        TrainMethod::JumpRelu,
+        TrainMethod::MatchingPursuit,
+    ];
 
     pub fn title(self) -> &'static str {
         match self {
@@ -60,12 +66,13 @@ impl TrainMethod {
             TrainMethod::BatchTopK => "BatchTopK",
             TrainMethod::Standard => "Standard (L1)",
             TrainMethod::JumpRelu => "JumpReLU",
+            TrainMethod::MatchingPursuit => "Matching pursuit",
         }
     }
 
     /// Whether it is told how many features are active at once.
     pub fn has_k(self) -> bool {
-        matches!(self, TrainMethod::TopK | TrainMethod::BatchTopK)
+        matches!(self, TrainMethod::TopK | TrainMethod::BatchTopK | TrainMethod::MatchingPursuit)
     }
 }
 

@@ -89,9 +89,9 @@ impl FeatureWork {
 const REST_MS: u32 = 400;
 
 impl FeatureWork {
-    /// Of an SAE by which nothing has been read yet.
-    pub(super) fn with(sae: SaeState) -> FeatureWork {
-        FeatureWork { sae, ..FeatureWork::default() }
+    /// Of one of the user's own, by which nothing has been read yet.
+    pub(super) fn of_own(info: SaeInfo, model: ModelRef) -> FeatureWork {
+        FeatureWork { sae: SaeState::Loaded { info, of: SaeOf { model, sae: None } }, ..FeatureWork::default() }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Training a sparse autoencoder on the user's own text.
 
-use super::{FeatureWork, ModelState, SaeState, Workbench};
+use super::{FeatureWork, ModelState, Workbench};
 use crate::bridge;
 use crate::training::push;
 use gloo::events::{EventListener, EventListenerOptions};
@@ -213,7 +213,7 @@ impl Workbench {
         let Some(model) = model else { return };
         // Of another, numbers mean other features.
         self.change("SAE", |experiment| experiment.features = Default::default());
-        self.features.set(FeatureWork::with(SaeState::Loaded { info: sae, model }));
+        self.features.set(FeatureWork::of_own(sae, model));
         self.features_soon();
     }
 

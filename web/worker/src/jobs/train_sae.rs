@@ -137,6 +137,7 @@ fn prepared(session: &Session, live: &Live, spec: TrainSpec) -> Result<Training,
         TrainMethod::BatchTopK => Method::BatchTopK { k: spec.k as usize },
         TrainMethod::Standard => Method::Standard { sparsity: spec.sparsity },
         TrainMethod::JumpRelu => Method::JumpRelu { sparsity: spec.sparsity, bandwidth: BANDWIDTH },
+        TrainMethod::MatchingPursuit => Method::MatchingPursuit { k: spec.k as usize },
     };
     let longest = STRETCH.min(config.context as usize);
     let most = (MOST_TRAINING_TOKENS as usize).min(MOST_NUMBERS / width.max(1));
@@ -247,7 +248,10 @@ impl Training {
     fn begin(&self) -> Result<Learning, Stop> {
         let usual = of_usual_length(&RowsInMemory { values: &self.values, width: self.width });
         let (held_out, training): (Vec<usize>, Vec<usize>) = usual.into_iter().partition(|&row| self.is_held_out(row));
-        let affordable = MOST_PRODUCTS / (self.spec.features as usize * self.width).max(1);
+        // A pursuit takes all products again for each of its steps.
+        let times = if let Method::MatchingPursuit { k } = self.method { k + 1 } else { 1 };
+        let products = self.spec.features as usize * self.width;
+        let affordable = MOST_PRODUCTS / products.saturating_mul(times).max(1);
         let batch = affordable.clamp(SMALLEST_BATCH, BATCH).min(training.len());
         let options = TrainOptions {
             learning_rate: self.spec.learning_rate,

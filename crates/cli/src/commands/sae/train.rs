@@ -23,7 +23,7 @@ pub struct Flags {
     /// What keeps features sparse.
     #[arg(long, value_enum, default_value = "topk")]
     method: MethodFlag,
-    /// Features that are active at once, for topk and batch-topk.
+    /// Features that are active at once, for topk and batch-topk; at most, for matching-pursuit.
     #[arg(long, value_name = "N", default_value_t = 32)]
     k: usize,
     /// What a feature costs beside the squared error, for standard and jumprelu. Activations are scaled to a mean length of
@@ -65,6 +65,7 @@ enum MethodFlag {
     BatchTopk,
     Standard,
     Jumprelu,
+    MatchingPursuit,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -128,6 +129,7 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
         MethodFlag::Topk => Method::TopK { k: flags.k },
         MethodFlag::BatchTopk => Method::BatchTopK { k: flags.k },
         MethodFlag::Standard => Method::Standard { sparsity: flags.sparsity },
+        MethodFlag::MatchingPursuit => Method::MatchingPursuit { k: flags.k },
         MethodFlag::Jumprelu => Method::JumpRelu { sparsity: flags.sparsity, bandwidth: flags.bandwidth },
     };
     let steps = (flags.epochs * activations.rows() as f64 / flags.batch.max(1) as f64).ceil() as usize;
