@@ -232,6 +232,16 @@ fn the_page_is_isolated_unless_it_is_not_to_be() {
     }
 }
 
+/// Files of models too, and what is missing: a frame or a script that is refused shows an error of its own.
+#[test]
+fn an_isolated_page_may_embed_whatever_is_served() {
+    let hub = Fixture::new();
+    for path in ["/", "/app.wasm", "/none.js", MODEL] {
+        let answer = agent(5).get(hub.url(path)).call().unwrap();
+        assert_eq!(header(&answer, "cross-origin-resource-policy"), "cross-origin", "{path}");
+    }
+}
+
 /// Written to the socket as it stands: an HTTP client would tidy the path first.
 #[test]
 fn no_path_leaves_its_folder() {
