@@ -14,6 +14,7 @@ mod session;
 mod stretches;
 mod tuning;
 mod vector_file;
+mod warm_up;
 
 pub use edits::{EditError, resolve_edit, strength_unit};
 pub use function_prompts::{FEWEST_WORD_PAIRS, FunctionPromptsError};

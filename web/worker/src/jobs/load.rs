@@ -7,12 +7,12 @@ use crate::failure::{Stop, of_gpu};
 use crate::host::{self, Throttle};
 use crate::live::Live;
 use std::cell::Cell;
-use tiller_engine::{Engine, EngineError};
+use tiller_engine::EngineError;
 use tiller_experiment::{DEFAULT_CONTEXT, LoadError, SELF_CHECK_TOLERANCE, Session, Tuned, self_check, tune};
 use tiller_formats::Quant;
 use tiller_hub::Phase;
 use tiller_model::ModelFiles;
-use tiller_protocol::{DeviceCheck, DeviceTuning, Event, ModelInfo, ModelRef, Progress, Sampling, Stage};
+use tiller_protocol::{DeviceCheck, DeviceTuning, Event, ModelInfo, ModelRef, Progress, Stage};
 
 pub async fn run(bench: &mut Bench, live: &Live, model: ModelRef, download: bool) -> Result<Event, Stop> {
     if !download && !bench.cache.has(&model).await? {
@@ -106,8 +106,7 @@ async fn load(bench: &mut Bench, live: &Live, model: ModelRef, download: bool) -
 
     report(live, Stage::Compiling, 0, None, None);
     tune_device(bench).await;
-    let session = session(bench)?;
-    warm_up(&mut session.engine, live).await?;
+    session(bench)?.warm_up(live, host::seconds).await?;
     check_device(bench, live).await?;
 
     let session = self::session(bench)?;
@@ -139,20 +138,6 @@ async fn tune_device(bench: &mut Bench) {
         bench.tuned.insert(device.clone(), tiers.clone());
         host::send(Event::Tuned(DeviceTuning { device, tiers }));
     }
-}
-
-/// Writes two tokens, so that shaders are compiled and memory is touched before the user waits for them.
-async fn warm_up(engine: &mut Engine, live: &Live) -> Result<(), Stop> {
-    let what = tiller_engine::Generation {
-        lanes: vec![tiller_engine::Lane { prompt: vec![0; 2], edits: Vec::new() }],
-        edits: Vec::new(),
-        sampling: Sampling::GREEDY,
-        max_tokens: 2,
-        end_tokens: Vec::new(),
-        alternatives: true,
-    };
-    engine.generate(&what, live, host::seconds, |_| {}).await?;
-    Ok(())
 }
 
 /// Compares the GPU with the CPU, on the first use of this GPU for weights in these formats.
