@@ -1,8 +1,12 @@
-//! What a written token costs on the GPU, counted: dispatches, passes, submits, bytes read back.
+//! What a written token and a map of patches cost on the GPU, counted: dispatches, passes, submits, bytes read back and
+//! written.
 
 use std::sync::Arc;
-use tiller_engine::{BackendKind, DECODE_ROWS, Edit, Generation, Lane, Sampling, Site, StepCost};
+use tiller_engine::{
+    BackendKind, DECODE_ROWS, Edit, Generation, Lane, PatchDirection, PatchPlace, Sampling, Site, StepCost,
+};
 use tiller_experiment::Session;
+use tiller_interp::patch::{Metric, PatchStep, Patching, activation_patching};
 use tiller_tests::load;
 
 /// The cost of a decode step with these edits, on one lane.
@@ -51,4 +55,65 @@ fn weights_stay_quantised_on_the_gpu() {
     let kv = 64 * 30 * 2 * 192 * 4;
     let weights = session.engine.device_bytes() - kv;
     assert!(weights as f64 <= 1.05 * file as f64, "{weights} bytes of weights from a file of {file}");
+}
+
+/// The capitals of `golden/patching.json`: prompts of five tokens that differ at the fourth.
+const CLEAN: [u32; 5] = [504, 3575, 282, 4649, 314];
+const CORRUPT: [u32; 5] = [504, 3575, 282, 4521, 314];
+
+/// Activations that are patched go from run to run on the device: what comes back is one sum of each layer, and of each run
+/// the metric's logits; what goes there besides steps and plans is the random controls' directions.
+#[test]
+fn a_map_of_patches_moves_no_activation_through_the_host() {
+    let mut session = load(BackendKind::Gpu, 256);
+    let gpu = session.engine.gpu().expect("it runs on the GPU").clone();
+    let (layers, width, vocabulary) = (30u64, 576u64, u64::from(session.engine.config().vocab));
+    let what = Patching {
+        clean: &CLEAN,
+        corrupt: &CORRUPT,
+        metric: Metric::LogitDifference { answer: 7042, wrong: 11452 },
+        place: PatchPlace::ResidPost,
+        direction: PatchDirection::Denoise,
+        seeds: &[1],
+        unrelated: &[],
+    };
+    let before = gpu.work();
+    let mut cells = 0;
+    let sink = |step| cells += u64::from(matches!(step, PatchStep::Cell(_)));
+    pollster::block_on(activation_patching(&mut session.engine, &what, &(), |_, _| {}, sink)).expect("it patches");
+    let cost = gpu.work() - before;
+    // Two positions differ; each cell has a control; and two runs are the baselines.
+    let (positions, runs) = (2, 2 * cells + 2);
+    assert_eq!(cells, layers * positions);
+    println!("{cost:?}");
+
+    let sums = layers * width * 4;
+    assert_eq!(cost.readback_bytes, sums + runs * 3 * 4);
+    // Through the host there came back every token of both prompts at each layer, and all logits of each run.
+    let through_host = 2 * CLEAN.len() as u64 * sums + runs * vocabulary * 4;
+    assert!(cost.readback_bytes * 300 < through_host, "{} of {through_host}", cost.readback_bytes);
+
+    // Steps and plans take the rest, 334 KB; the activations of the patches alone would be as many as the directions.
+    let directions = layers * positions * width * 4;
+    assert!(cost.upload_bytes < directions + 400_000, "{} written, {directions} for directions", cost.upload_bytes);
+}
+
+#[test]
+fn after_a_warm_up_no_token_waits_for_a_shader() {
+    let mut session = load(BackendKind::Gpu, 256);
+    let gpu = session.engine.gpu().expect("it runs on the GPU").clone();
+    assert!(gpu.compiled().is_empty(), "nothing is compiled before it is needed");
+    pollster::block_on(session.warm_up(&(), || 0.0)).expect("it warms up");
+    let warm = gpu.compiled();
+    let what = Generation {
+        lanes: [vec![], vec![0]].map(|edits| Lane { prompt: (504..544).collect(), edits }).to_vec(),
+        edits: vec![add(Site::ResidPost(12))],
+        sampling: Sampling::default(),
+        max_tokens: 3,
+        end_tokens: Vec::new(),
+        alternatives: true,
+    };
+    pollster::block_on(session.engine.generate(&what, &(), || 0.0, |_| {})).expect("it writes");
+    let late: Vec<_> = gpu.compiled().into_iter().filter(|kernel| !warm.contains(kernel)).collect();
+    assert!(late.is_empty(), "compiled while writing: {late:?}");
 }

@@ -1,7 +1,7 @@
 //! What is summed where it was computed: a mean difference of two classes, without their activations being read back.
 
 use tiller_engine::{BackendKind, EngineError, Harvest, Site, TapRows};
-use tiller_interp::steer::{TokenPair, VectorMethod, extract};
+use tiller_interp::steer::{Contrast, Separability, TokenPair, VectorMethod, extract};
 use tiller_tests::load;
 use tiller_tests::running::distance;
 
@@ -23,11 +23,26 @@ fn a_mean_difference_is_summed_on_the_device_and_only_the_sum_comes_back() {
     for backend in [BackendKind::Cpu, BackendKind::Gpu] {
         let mut session = load(backend, 256);
         let engine = &mut session.engine;
-        let made = extract(engine, VectorMethod::MeanDifference, &pairs, &LAYERS, &(), |_, _| {});
-        let made = pollster::block_on(made).expect("the pairs are read");
-        let cache = pollster::block_on(engine.capture(&what, &(), |_, _| {})).expect("it captures");
         let gpu = engine.gpu().cloned();
         let bytes = || gpu.as_ref().map_or(0, |gpu| gpu.work().readback_bytes);
+        let before = bytes();
+        let made = extract(engine, VectorMethod::MeanDifference, &pairs, &LAYERS, &(), |_, _| {});
+        let made = pollster::block_on(made).expect("the pairs are read");
+        if backend == BackendKind::Gpu {
+            // Of each layer a sum, and three numbers a text.
+            assert_eq!(bytes() - before, 3 * (576 + 24 * 3) * 4);
+        }
+        let contrasts = pollster::block_on(Contrast::read(engine, &pairs, &LAYERS, &(), |_, _| {}));
+        for (contrast, layer) in contrasts.expect("the pairs are read").iter().zip(&made.layers) {
+            let expected = Separability::held_out(VectorMethod::MeanDifference, contrast).expect("enough pairs");
+            let found = layer.separability.expect("enough pairs");
+            println!("{backend:?}, layer {}: {found:?}, from the activations {expected:?}", layer.layer);
+            assert_eq!(found.accuracy, expected.accuracy);
+            assert!((found.d_prime - expected.d_prime).abs() < 1e-3 * expected.d_prime.abs().max(1.0));
+            let norm = contrast.typical_norm() as f32;
+            assert!((layer.typical_norm / norm - 1.0).abs() < 1e-5, "{} and {norm}", layer.typical_norm);
+        }
+        let cache = pollster::block_on(engine.capture(&what, &(), |_, _| {})).expect("it captures");
         for (layer, site) in made.layers.iter().zip(sites) {
             let before = bytes();
             let sum = pollster::block_on(cache.weighted_sum(site, &weights)).expect("it was captured");

@@ -156,4 +156,8 @@ pub trait Pass {
 }
 
 pub type Matrix<P> = <<P as Pass>::Device as Device>::Matrix;
+    /// Hands out, for each row of `logits`, those of `tokens` (each once), and then the logarithm of the sum of the
+    /// exponentials of all: `[rows, tokens + 1]`.
+    fn tap_logits(&mut self, logits: &Self::Act, tokens: &[u32]) -> Result<(), EngineError>;
+
 pub type Vector<P> = <<P as Pass>::Device as Device>::Vector;

@@ -4,9 +4,12 @@ use crate::engine::{Engine, PREFILL_ROWS};
 use crate::harvest::{Harvest, Origin, steps};
 use crate::{Controls, EngineError};
 use std::ops::Range;
-use tiller_kernels::{Draw, Pick, Row, Step, Store, TapRows};
+use tiller_kernels::{Draw, Gpu, Pick, Row, Step, Store, TapRows};
 use tiller_model::is_over_keys;
 use tiller_sites::Site;
+
+/// Steps that a capture sends before it waits for them.
+const STEPS_AHEAD: u32 = 8;
 
 /// Activations of a batch of prompts. On the GPU they lie in the device's memory, and only what a method makes of them
 /// comes back.
@@ -31,6 +34,28 @@ struct Captured {
 enum Values {
     Host(Vec<f32>),
     Device(Store),
+}
+
+/// What is worked out of one row of a site.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct RowProducts {
+    /// With the vector.
+    pub along: f64,
+    /// With itself: the square of its length.
+    pub square: f64,
+    /// With the other row of its pair: rows 0 and 1, 2 and 3, ... are pairs; 0 where there is no other.
+    pub pair: f64,
+}
+
+fn products_of(values: &[f32], vector: &[f32]) -> Vec<RowProducts> {
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();
+    let rows: Vec<&[f32]> = values.chunks_exact(vector.len()).collect();
+    let of_row = |(n, row): (usize, &&[f32])| RowProducts {
+        along: dot(row, vector),
+        square: dot(row, row),
+        pair: rows.get(n ^ 1).map_or(0.0, |other| dot(row, other)),
+    };
+    rows.iter().enumerate().map(of_row).collect()
 }
 
 impl RunCache {
@@ -95,6 +120,82 @@ impl RunCache {
         })
     }
 
+    /// The sums of [`RunCache::weighted_sum`] at several sites, in their order: on the GPU one submit makes all of them.
+    pub async fn weighted_sums(&self, sites: &[Site], weights: &[f32]) -> Result<Vec<Vec<f32>>, EngineError> {
+        let mut stores = Vec::new();
+        for &site in sites {
+            if let (Values::Device(store), true) = (&self.of(site)?.values, weights.len() == self.rows && self.rows > 0)
+            {
+                stores.push(store);
+            }
+        }
+        if stores.len() == sites.len() && !sites.is_empty() {
+            return Ok(Store::weighted_sums(&stores, weights).await?);
+        }
+        let mut sums = Vec::with_capacity(sites.len());
+        for &site in sites {
+            sums.push(self.weighted_sum(site, weights).await?);
+        }
+        Ok(sums)
+    }
+
+    /// For each site, what is worked out of each of its rows and the vector beside the site, as wide as the site. On the
+    /// GPU three numbers a row come back. Errors where a site was not captured or a vector has another width.
+    pub async fn row_products(&self, of: &[(Site, &[f32])]) -> Result<Vec<Vec<RowProducts>>, EngineError> {
+        let mut stores = Vec::new();
+        let mut on_host = Vec::new();
+        for &(site, vector) in of {
+            let Captured { width, values, .. } = self.of(site)?;
+            if vector.len() != *width {
+                return Err(EngineError::VectorWidth { site, expected: *width, found: vector.len() });
+            }
+            match values {
+                Values::Host(values) => on_host.push(products_of(values, vector)),
+                Values::Device(store) => stores.push((store, vector)),
+            }
+        }
+        let one = |[along, square, pair]: [f32; 3]| RowProducts {
+            along: along.into(),
+            square: square.into(),
+            pair: pair.into(),
+        };
+        // A store of no rows has one, which nobody has written.
+        let kept = |products: Vec<[f32; 3]>| products.into_iter().take(self.rows).map(one).collect();
+        on_host.extend(Store::row_products(&stores).await?.into_iter().map(kept));
+        Ok(on_host)
+    }
+
+    /// Numbers in a row of a site.
+    pub(crate) fn width(&self, site: Site) -> Result<usize, EngineError> {
+        Ok(self.of(site)?.width)
+    }
+
+    /// A row of a site, of a run on the CPU.
+    pub(crate) fn host_row(&self, site: Site, row: usize) -> Option<&[f32]> {
+        let Captured { width, values, .. } = self.of(site).ok()?;
+        match values {
+            Values::Host(values) => values.get(row * width..(row + 1) * width),
+            Values::Device(_) => None,
+        }
+    }
+
+    /// The site's rows, of a run on the GPU.
+    pub(crate) fn store(&self, site: Site) -> Option<&Store> {
+        match &self.of(site).ok()?.values {
+            Values::Host(_) => None,
+            Values::Device(store) => Some(store),
+        }
+    }
+
+    /// Whether an engine on this GPU, or on the CPU, can use what was captured.
+    pub(crate) fn lies_on(&self, gpu: Option<&Gpu>) -> bool {
+        self.captured.iter().all(|captured| match (&captured.values, gpu) {
+            (Values::Host(_), None) => true,
+            (Values::Device(store), Some(gpu)) => store.is_on(gpu),
+            _ => false,
+        })
+    }
+
     fn of(&self, site: Site) -> Result<&Captured, EngineError> {
         let found = self.captured.iter().find(|captured| captured.site == site);
         found.ok_or_else(|| EngineError::NotCaptured(site.to_string()))
@@ -154,7 +255,7 @@ impl Engine {
         let plan = self.record_capture(PREFILL_ROWS, &shape, stores.collect())?;
         let coefficients: Vec<f32> = what.edits.iter().map(|edit| edit.coefficient(edit.strength())).collect();
         let total = what.prompts.iter().map(|prompt| prompt.len() as u64).sum();
-        let (mut done, mut stored) = (0, 0);
+        let (mut done, mut stored, mut unawaited) = (0, 0, 0);
         for wave in self.waves(what) {
             for origins in steps(&wave) {
                 if controls.cancelled() {
@@ -168,11 +269,19 @@ impl Engine {
                     TapRows::All => rows.len(),
                     TapRows::Picks => picks.len(),
                 };
+                // Nothing is read that would have to be waited for, so that what was given to the device is bounded here: a
+                // stop takes effect after that much.
+                unawaited += 1;
+                if unawaited == STEPS_AHEAD {
+                    gpu.settled().await?;
+                    unawaited = 0;
+                }
                 done += rows.len() as u64;
                 progress(done, total);
                 controls.pause().await;
             }
         }
+        gpu.settled().await?;
         Ok(cache)
     }
 }

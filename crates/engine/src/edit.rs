@@ -3,6 +3,7 @@
 //! Several edits compose in the order in which they are given: the pass comes by the sites in its own order, and at one
 //! site each edit sees what the ones before it left. A condition reads its site before any edit there acts.
 
+mod cached;
 mod condition;
 mod plan;
 
@@ -10,6 +11,8 @@ use crate::EngineError;
 use std::sync::Arc;
 use tiller_sites::{Positions, Site};
 
+pub(crate) use cached::CachedPart;
+pub use cached::CachedRows;
 pub use condition::{Condition, Test};
 pub(crate) use plan::{Change, Columns, Coordinate, Gate, PlannedEdit, mask, plan_edits};
 
@@ -60,6 +63,11 @@ pub enum Operation {
     /// `x + coefficient * (values - x)` with values of its own for each position, at 1 exactly the values: activations
     /// patched in from another run. Positions that have no values stay as they are.
     Patch { rows: Arc<PatchRows>, coefficient: f32 },
+    /// The same with values that a [`RunCache`](crate::RunCache) holds.
+    PatchFrom { rows: CachedRows, coefficient: f32 },
+    /// `x + coefficient * |values - x| d` with the values that [`Operation::PatchFrom`] would put in and a direction d for
+    /// each, `[rows, width]` in their order: as long a step as the patch, another way.
+    Displace { rows: CachedRows, directions: Arc<[f32]>, coefficient: f32 },
 }
 
 /// Activations by position, to be patched in.
@@ -102,7 +110,9 @@ impl Edit {
             | Operation::Zero { coefficient }
             | Operation::Set { coefficient, .. }
             | Operation::Map { coefficient, .. }
-            | Operation::Patch { coefficient, .. } => *coefficient,
+            | Operation::Patch { coefficient, .. }
+            | Operation::PatchFrom { coefficient, .. }
+            | Operation::Displace { coefficient, .. } => *coefficient,
             Operation::Scale { factor } | Operation::Rescale { factor, .. } => *factor,
             Operation::Cap { .. } => 1.0,
             Operation::Suppress { strength, .. } => *strength,
@@ -117,7 +127,15 @@ impl Edit {
         }
     }
 
-    fn misfit(&self, what: String) -> EngineError {
+    /// The run whose activations it puts in.
+    pub(crate) fn cache(&self) -> Option<&Arc<crate::RunCache>> {
+        match &self.operation {
+            Operation::PatchFrom { rows, .. } | Operation::Displace { rows, .. } => Some(&rows.cache),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn misfit(&self, what: String) -> EngineError {
         EngineError::Edit { site: self.site, what }
     }
 }

@@ -194,6 +194,11 @@ impl Engine {
         for site in taps {
             self.config.check_site(*site)?;
         }
+        for edit in edits {
+            if edit.cache().is_some_and(|cache| !cache.lies_on(self.gpu())) {
+                return Err(edit.misfit("its activations were captured on another device: capture them again".into()));
+            }
+        }
         let keys = keys_for(taps.iter().chain(edits.iter().map(|edit| &edit.site)), tokens);
         Ok((plan_edits(edits, &self.config, keys)?, keys))
     }
@@ -205,6 +210,13 @@ impl Engine {
         match tokens.iter().find(|&&token| token >= self.config.vocab) {
             Some(&token) => Err(EngineError::UnknownToken(token)),
             None => Ok(()),
+        }
+    }
+
+    /// Forgets the plans that hold a run's captured activations, which may take much of the device's memory.
+    pub(crate) fn forget_caches(&mut self) {
+        if let Backend::Gpu { plans, .. } = &mut self.backend {
+            plans.retain(|recorded| recorded.shape.edits.iter().all(|edit| edit.cache().is_none()));
         }
     }
 
@@ -238,7 +250,7 @@ impl Engine {
                 let want = Want {
                     records: draws,
                     alternatives: shape.head == Head::Draw { alternatives: true },
-                    taps: !shape.taps.is_empty(),
+                    taps: shape.reads(),
                     ..Want::default()
                 };
                 let (plan, tapped) = recorded(gpu, &self.config, weights, state, plans, capacity, shape)?;

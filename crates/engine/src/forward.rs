@@ -67,6 +67,9 @@ where
     }
     Ok(at.tapped)
 }
+    if let Some(tokens) = &shape.logits_of {
+        pass.tap_logits(&logits, tokens)?;
+    }
 
 /// The end of a pass alone: logits of the residual streams `[rows, d_model]` that the step's tokens name. Their tap is
 /// the only one.

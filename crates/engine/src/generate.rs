@@ -120,7 +120,8 @@ impl Engine {
         let (edits, keys) = self.plan(&what.edits, &[], self.lane_room(what.lanes.len()))?;
         let repetition_penalty = what.sampling.clamped().repetition_penalty;
         let head = Head::Draw { alternatives: what.alternatives };
-        let shape = PassShape { taps: Vec::new(), edits, keys, repetition_penalty, blocks: usize::MAX, head };
+        let shape =
+            PassShape { taps: Vec::new(), edits, keys, repetition_penalty, blocks: usize::MAX, head, logits_of: None };
         let silent = PassShape { head: Head::Skip, ..shape.clone() };
         let mut lanes = self.place(what)?;
         let sampling = draw_settings(what.sampling);

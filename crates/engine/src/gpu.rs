@@ -9,7 +9,9 @@ use crate::edit::PlannedEdit;
 use prepared::{PreparedChange, PreparedCondition, PreparedEdit};
 use std::ops::Range;
 use tiller_formats::Quant;
-use tiller_kernels::{Act, Columns, Gate, Gpu, Matrix, Plan, Recorder, Rotation, Store, TapRows, Vector, When};
+use tiller_kernels::{
+    Act, Columns, Gate, Gpu, Matrix, Plan, Recorder, Rotation, Store, TapRows, UnitList, Vector, When,
+};
 use tiller_model::{Activation, NormKind};
 use tiller_sites::Site;
 
@@ -250,6 +252,10 @@ impl Pass for GpuPass<'_> {
     }
 
     fn penalise(&mut self, logits: Act, penalty: f32) -> Result<Act, EngineError> {
+            PreparedChange::PatchFrom(patch) => recorder.edit_patch_stored(x, columns.clone(), patch, when),
+            PreparedChange::Displace(patch, directions) => {
+                recorder.edit_displace(x, columns.clone(), patch, directions, when)
+            }
         Ok(self.recorder.penalise(logits, &self.state.text()?, penalty))
     }
 
@@ -258,3 +264,10 @@ impl Pass for GpuPass<'_> {
         Ok(())
     }
 }
+    fn tap_logits(&mut self, logits: &Act, tokens: &[u32]) -> Result<(), EngineError> {
+        let tokens = UnitList::new(&self.state.gpu, tokens)?;
+        let found = self.recorder.token_logits(logits, &tokens);
+        self.recorder.tap(&found, TapRows::All);
+        Ok(())
+    }
+

@@ -25,9 +25,9 @@ mod value_vectors;
 mod variants;
 mod weights;
 
-pub use capture::RunCache;
+pub use capture::{RowProducts, RunCache};
 pub use cpu::{SharedMemory, Team, work_as_lane};
-pub use edit::{Condition, Edit, Operation, Part, PatchRows, Test};
+pub use edit::{CachedRows, Condition, Edit, Operation, Part, PatchRows, Test};
 pub use engine::{BackendKind, Engine, StepCost};
 pub use error::EngineError;
 pub use generate::{DECODE_ROWS, Generation, Lane, LaneEnd, LaneResult, Timing, Written};
@@ -36,7 +36,7 @@ pub use readout::Readout;
 pub use tiller_kernels::{AdapterSummary, Draw, Drawn, Gpu, GpuError, TapRows, Tiers, Workload};
 pub use tiller_model::NormKind;
 pub use tiller_sites::{PatchDirection, PatchPlace, Positions, Sampling, Site, UnknownSite};
-pub use variants::{Variant, Variants};
+pub use variants::{Logits, Variant, Variants};
 
 /// How work that takes long is watched and stopped from outside.
 ///

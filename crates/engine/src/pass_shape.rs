@@ -1,6 +1,7 @@
 //! What a pass is asked for besides its tokens: the sites to tap, the edits to make, and how far to go.
 
 use crate::edit::{Condition, PlannedEdit};
+use std::sync::Arc;
 use tiller_kernels::TapRows;
 use tiller_model::is_over_keys;
 use tiller_sites::Site;
@@ -19,6 +20,8 @@ pub(crate) struct PassShape {
     /// The first so many blocks are run; what lies in the KV cache is whole only after all of them.
     pub blocks: usize,
     pub head: Head,
+    /// Reads the logits of these tokens, and what makes log probabilities of them, after all taps.
+    pub logits_of: Option<Arc<[u32]>>,
 }
 
 /// For which rows the unembedding is computed.
@@ -51,7 +54,19 @@ impl PassShape {
             Head::Skip => taps.iter().filter_map(|(site, _)| site.layer()).max().map_or(0, |last| last as usize + 1),
             _ => usize::MAX,
         };
-        PassShape { taps, edits, keys, repetition_penalty: 1.0, blocks, head }
+        PassShape { taps, edits, keys, repetition_penalty: 1.0, blocks, head, logits_of: None }
+    }
+
+    /// The shape of a pass that reads nothing but some tokens' logits, of every row or of the picked ones.
+    pub fn to_logits(tokens: Arc<[u32]>, rows: TapRows, edits: Vec<PlannedEdit>, keys: u32) -> PassShape {
+        let head = if rows == TapRows::All { Head::Rows } else { Head::Picks };
+        let shape = PassShape::to_tap(Vec::new(), edits, keys);
+        PassShape { blocks: usize::MAX, head, logits_of: Some(tokens), ..shape }
+    }
+
+    /// Whether a step brings anything back besides what it draws.
+    pub fn reads(&self) -> bool {
+        !self.taps.is_empty() || self.logits_of.is_some()
     }
 
     /// Whether anything happens at `site`, so that its activation has to stand on its own.

@@ -23,6 +23,17 @@ pub struct Variants<'a> {
     pub runs: &'a [Variant],
     /// Logits of every token from the run's first position on, or those of the text's last token.
     pub rows: TapRows,
+    pub logits: Logits<'a>,
+}
+
+/// What is read of a token's logits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Logits<'a> {
+    /// `[vocabulary]`.
+    All,
+    /// Those of these tokens (each once), then the logarithm of the sum of the exponentials of all: `[tokens + 1]`. A
+    /// token's log probability is its logit less the last number. On the GPU nothing else comes back.
+    Of(&'a [u32]),
 }
 
 /// A run of the text under one edit, in part of the text.
@@ -34,15 +45,28 @@ pub struct Variant {
 }
 
 impl Engine {
-    /// Runs the text under each variant, and hands its logits `[vocabulary]` to `sink`, with the number of the run and
+    /// Runs the text under each variant, and hands what is read of its logits to `sink`, with the number of the run and
     /// the position. Runs of one edit, or of neighbouring ones, come together; the order is otherwise the engine's own.
     /// `progress` is told the runs done and in all.
     ///
     /// What comes before a run's first position is as in the unedited text, since a token sees only those before it: its
     /// keys and values are computed once for each copy of the text, and only the rest of the text runs again.
     ///
-    /// Errors where the text is empty or too long, an edit does not fit the model, or the work was cancelled.
+    /// Errors where the text is empty or too long, an edit does not fit the model, a token is not the model's, or the work
+    /// was cancelled.
     pub async fn run_variants(
+        &mut self,
+        what: &Variants<'_>,
+        controls: &impl Controls,
+        progress: impl FnMut(u64, u64),
+        sink: impl FnMut(usize, u32, &[f32]),
+    ) -> Result<(), EngineError> {
+        let ended = self.run_groups(what, controls, progress, sink).await;
+        self.forget_caches();
+        ended
+    }
+
+    async fn run_groups(
         &mut self,
         what: &Variants<'_>,
         controls: &impl Controls,
@@ -55,7 +79,13 @@ impl Engine {
         if length > room {
             return Err(EngineError::TooLong { tokens: length, room });
         }
-        let taps = [Site::Logits];
+        let (taps, width): (&[Site], usize) = match what.logits {
+            Logits::All => (&[Site::Logits], self.config().vocab as usize),
+            Logits::Of(tokens) => {
+                self.check_tokens(tokens)?;
+                (&[], tokens.len() + 1)
+            }
+        };
         // Every condition takes a slot of its own.
         let edits_at_once = match what.edits.iter().any(|edit| edit.condition.is_some()) {
             true => MAX_EDITS / 2,
@@ -65,8 +95,11 @@ impl Engine {
         let mut done = 0;
         for group in groups(what.runs, edits_at_once) {
             let edits = &what.edits[group.edits.clone()];
-            let (planned, keys) = self.plan(edits, &taps, length as u32)?;
-            let shape = PassShape::to_tap(vec![(Site::Logits, what.rows)], planned, keys);
+            let (planned, keys) = self.plan(edits, taps, length as u32)?;
+            let shape = match what.logits {
+                Logits::All => PassShape::to_tap(vec![(Site::Logits, what.rows)], planned, keys),
+                Logits::Of(tokens) => PassShape::to_logits(tokens.into(), what.rows, planned, keys),
+            };
             let coefficients: Vec<f32> = edits.iter().map(|edit| edit.coefficient(edit.strength())).collect();
             for round in group.runs.chunks(copies.len()) {
                 let mut origins = Vec::new();
@@ -95,7 +128,7 @@ impl Engine {
                     let picks = ends(origins);
                     let step = Step { rows: &rows, picks: &picks, sampling: Draw::GREEDY, coefficients: &coefficients };
                     let (output, _) = self.submit(PREFILL_ROWS, &shape, &step)?.collect().await?;
-                    let logits = output.taps[0].chunks_exact(self.config().vocab as usize);
+                    let logits = output.taps[0].chunks_exact(width);
                     let tapped = origins.iter().filter(|origin| what.rows == TapRows::All || origin.last);
                     for (origin, logits) in tapped.zip(logits) {
                         let position = origin.row.position;

@@ -178,7 +178,11 @@ fn randomised(edits: &[Edit], seed: u32) -> Vec<Edit> {
             | Operation::Cap { direction: v, .. }
             | Operation::Suppress { direction: v, .. } => *v = random(v, 0),
             Operation::Map { read, write, .. } => (*read, *write) = (random(read, 0), random(write, 1)),
-            Operation::Zero { .. } | Operation::Scale { .. } | Operation::Patch { .. } => {}
+            Operation::Zero { .. }
+            | Operation::Scale { .. }
+            | Operation::Patch { .. }
+            | Operation::PatchFrom { .. }
+            | Operation::Displace { .. } => {}
         }
         Edit { operation, ..edit.clone() }
     };

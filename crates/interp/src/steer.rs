@@ -4,6 +4,7 @@ pub mod contrast;
 mod extraction;
 mod grid;
 mod made;
+mod mean_difference;
 mod principal_component;
 mod random_direction;
 mod separability;

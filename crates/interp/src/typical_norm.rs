@@ -22,16 +22,14 @@ pub async fn typical_norms(
     }
     let prompts = [text.to_vec()];
     let what = Harvest { prompts: &prompts, sites: &sites, rows: TapRows::All, edits: &[] };
-    let mut norms = vec![0.0; sites.len()];
-    engine
-        .harvest(&what, controls, progress, |reading| {
-            let places = sites.iter().zip(&mut norms).filter(|(site, _)| **site == reading.site);
-            if reading.position > 0 {
-                let square: f64 = reading.values.iter().map(|&x| f64::from(x).powi(2)).sum();
-                places.for_each(|(_, norm)| *norm += square.sqrt() / (text.len() - 1) as f64);
-            }
-        })
-        .await?;
+    let cache = engine.capture(&what, controls, progress).await?;
+    // Of each token its stream's length is all that is needed, and all that comes back.
+    let nothing = vec![0.0; engine.config().width as usize];
+    let of_rows: Vec<(Site, &[f32])> = sites.iter().map(|&site| (site, &nothing[..])).collect();
+    let mean = |rows: Vec<tiller_engine::RowProducts>| {
+        rows.iter().skip(1).map(|row| row.square.sqrt()).sum::<f64>() / (text.len() - 1) as f64
+    };
+    let norms: Vec<f64> = cache.row_products(&of_rows).await?.into_iter().map(mean).collect();
     match norms.iter().position(|norm| !norm.is_finite()) {
         Some(place) => Err(InterpError::NotFinite { site: sites[place] }),
         None => Ok(norms),

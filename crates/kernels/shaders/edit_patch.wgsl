@@ -25,19 +25,8 @@ fn main(
     if !acts(group.y) || index >= dims.width {
         return;
     }
-    let position = rows[step_row(group.y)].position;
-    // The first entry whose position is not before the row's.
-    var entry = 0u;
-    var end = dims.entries;
-    while entry < end {
-        let middle = entry + (end - entry) / 2u;
-        if positions[middle] < position {
-            entry = middle + 1u;
-        } else {
-            end = middle;
-        }
-    }
-    if entry == dims.entries || positions[entry] != position {
+    let entry = entry_of(rows[step_row(group.y)].position, dims.entries);
+    if entry == dims.entries {
         return;
     }
     let at = group.y * dims.stride + dims.first + index;

@@ -55,7 +55,7 @@ impl Latch {
     /// Forgets what fired, for steps submitted from now on.
     pub fn clear(&self) {
         let nothing = vec![0; self.memory.bytes() as usize];
-        self.gpu.queue().write_buffer(&self.memory.buffer, 0, &nothing);
+        self.gpu.write(&self.memory, 0, &nothing);
     }
 
     pub(crate) fn rows(&self) -> u32 {

@@ -181,8 +181,8 @@ impl Gpu {
         let _ = self.device().poll(wgpu::PollType::Poll);
     }
 
-    /// Compiles every kernel that matrices of these formats can need. A browser compiles on first use and freezes
-    /// meanwhile; this puts it behind a progress bar. `progress` is given (done, total).
+    /// Compiles every kernel that matrices of these formats can need, to find out whether the driver takes them all: a
+    /// model needs far fewer, and recording its plans compiles those. `progress` is given (done, total).
     pub async fn compile(&self, quants: &[Quant], mut progress: impl FnMut(usize, usize)) -> Result<(), GpuError> {
         let kernels: Vec<Kernel> = Kernel::all(quants).collect();
         for (done, kernel) in kernels.iter().enumerate() {
@@ -211,7 +211,7 @@ impl Gpu {
     /// Sets the token that each lane, from the first on, is taken to have drawn last.
     pub fn set_lane_tokens(&self, tokens: &[u32]) {
         let tokens = &tokens[..tokens.len().min(LANES as usize)];
-        self.queue().write_buffer(&self.0.lane_tokens.buffer, 0, bytemuck::cast_slice(tokens));
+        self.write(&self.0.lane_tokens, 0, bytemuck::cast_slice(tokens));
     }
 
     /// Fills buffers made from now on with garbage (NaNs as floats). For tests.
@@ -292,6 +292,17 @@ impl Gpu {
 
     pub(crate) fn unused(&self) -> &wgpu::Buffer {
         &self.0.unused.buffer
+    }
+
+    /// Whether both are handles to one device.
+    pub(crate) fn is(&self, other: &Gpu) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Writes numbers to the device, before whatever is submitted next.
+    pub(crate) fn write(&self, memory: &Memory, offset: u64, bytes: &[u8]) {
+        self.work_meter().upload(bytes.len() as u64);
+        self.queue().write_buffer(&memory.buffer, offset, bytes);
     }
 
     /// The first error that a driver reported since the last call, or the loss of the device.

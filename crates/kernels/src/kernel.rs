@@ -39,11 +39,14 @@ pub enum Kernel {
     CopyRows,
     Sample,
     Alternatives,
+    TokenLogits,
     EditAdd,
     EditSet,
     EditScale,
     EditDirections,
     EditPatch,
+    EditPatchStored,
+    EditDisplace,
     Gate,
     GateLatch,
     GateTokens,
@@ -51,6 +54,7 @@ pub enum Kernel {
     Penalise,
     StoreRows,
     WeightedSum,
+    RowProducts,
 }
 
 macro_rules! shader {
@@ -60,7 +64,7 @@ macro_rules! shader {
 }
 
 impl Kernel {
-    const WITHOUT_WEIGHTS: [Kernel; 17] = [
+    const WITHOUT_WEIGHTS: [Kernel; 18] = [
         Kernel::Norm,
         Kernel::NormScale,
         Kernel::DivideByScale,
@@ -78,15 +82,18 @@ impl Kernel {
         Kernel::CopyRows,
         Kernel::Sample,
         Kernel::Alternatives,
+        Kernel::TokenLogits,
     ];
 
     /// Edits and their conditions, and what looks at activations and text.
-    const INTERVENTIONS: [Kernel; 12] = [
+    const INTERVENTIONS: [Kernel; 15] = [
         Kernel::EditAdd,
         Kernel::EditSet,
         Kernel::EditScale,
         Kernel::EditDirections,
         Kernel::EditPatch,
+        Kernel::EditPatchStored,
+        Kernel::EditDisplace,
         Kernel::Gate,
         Kernel::GateLatch,
         Kernel::GateTokens,
@@ -94,6 +101,7 @@ impl Kernel {
         Kernel::Penalise,
         Kernel::StoreRows,
         Kernel::WeightedSum,
+        Kernel::RowProducts,
     ];
 
     /// Every kernel that weights of these formats can need.
@@ -150,6 +158,9 @@ impl Kernel {
             | Kernel::AttentionSoftmax
             | Kernel::Sample
             | Kernel::Alternatives
+            | Kernel::TokenLogits
+            | Kernel::EditDisplace
+            | Kernel::RowProducts
             | Kernel::Gate => lanes,
             _ => 1,
         }
@@ -182,11 +193,18 @@ impl Kernel {
             Kernel::CopyRows => (shader!("copy_rows"), &[]),
             Kernel::Sample => (shader!("sample"), &[shader!("logit_order"), shader!("best"), shader!("noise")]),
             Kernel::Alternatives => (shader!("alternatives"), &[shader!("logit_order"), shader!("best")]),
+            Kernel::TokenLogits => (shader!("token_logits"), &[]),
             Kernel::EditAdd => (shader!("edit_add"), &[shader!("edited"), shader!("edited_columns")]),
             Kernel::EditSet => (shader!("edit_set"), &[shader!("edited"), shader!("edited_columns")]),
             Kernel::EditScale => (shader!("edit_scale"), &[shader!("edited"), shader!("edited_columns")]),
             Kernel::EditDirections => (shader!("edit_directions"), &[shader!("edited")]),
-            Kernel::EditPatch => (shader!("edit_patch"), &[shader!("edited")]),
+            Kernel::EditPatch => (shader!("edit_patch"), &[shader!("edited"), shader!("entry_of")]),
+            Kernel::EditPatchStored => {
+                (shader!("edit_patch_stored"), &[shader!("edited"), shader!("stored_row"), shader!("entry_of")])
+            }
+            Kernel::EditDisplace => {
+                (shader!("edit_displace"), &[shader!("edited"), shader!("stored_row"), shader!("entry_of")])
+            }
             Kernel::Gate => (shader!("gate"), &[]),
             Kernel::GateLatch => (shader!("gate_latch"), &[]),
             Kernel::GateTokens => (shader!("gate_tokens"), &[shader!("row_token")]),
@@ -194,6 +212,7 @@ impl Kernel {
             Kernel::Penalise => (shader!("penalise"), &[]),
             Kernel::StoreRows => (shader!("store_rows"), &[]),
             Kernel::WeightedSum => (shader!("weighted_sum"), &[]),
+            Kernel::RowProducts => (shader!("row_products"), &[]),
         };
         let mut source = String::from(shader!("step"));
         if let Some(quant) = self.quant() {

@@ -49,7 +49,7 @@ pub use gpu::Gpu;
 pub use kernel::Kernel;
 pub use kv_cache::KvCache;
 pub use matrix::Matrix;
-pub use patch::Patch;
+pub use patch::{Patch, StoredPatch};
 pub use plan::{Plan, PlanStats, Want};
 pub use readback::{StepOutput, Ticket};
 pub use recorder::{

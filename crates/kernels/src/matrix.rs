@@ -93,10 +93,10 @@ impl Matrix {
                 let row = u64::from(from - shard.first_row) + (index * rows_at_once) as u64;
                 let at = |words: usize| row * words as u64 * 4;
                 let offset = at(packing.quant_words(*cols as usize));
-                gpu.queue().write_buffer(&shard.quants.buffer, offset, bytemuck::cast_slice(&quants));
+                gpu.write(&shard.quants, offset, bytemuck::cast_slice(&quants));
                 if let Some(memory) = &shard.scales {
                     let offset = at(packing.scale_words(*cols as usize));
-                    gpu.queue().write_buffer(&memory.buffer, offset, bytemuck::cast_slice(&scales));
+                    gpu.write(&memory, offset, bytemuck::cast_slice(&scales));
                 }
             }
         }

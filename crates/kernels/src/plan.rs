@@ -164,7 +164,7 @@ impl Plan {
         for (slot, dispatch) in dims_bytes.chunks_exact_mut((ALIGNMENT / 4) as usize).zip(&recorded) {
             slot[..dispatch.dims.len()].copy_from_slice(&dispatch.dims);
         }
-        gpu.queue().write_buffer(&dims.buffer, 0, bytemuck::cast_slice(&dims_bytes));
+        gpu.write(&dims, 0, bytemuck::cast_slice(&dims_bytes));
 
         let mut kept = Vec::new();
         let mut dispatches = Vec::with_capacity(recorded.len());
@@ -226,7 +226,7 @@ impl Plan {
     pub fn submit(&self, step: &Step, want: Want) -> Result<Ticket, GpuError> {
         self.gpu.check()?;
         self.check(step, want)?;
-        self.gpu.queue().write_buffer(&self.step.buffer, 0, &self.step_bytes(step, want));
+        self.gpu.write(&self.step, 0, &self.step_bytes(step, want));
         let mut encoder =
             self.gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("step") });
         {

@@ -10,7 +10,9 @@ mod head_results;
 mod linear;
 mod norms;
 mod penalty;
+mod row_products;
 mod scores;
+mod token_logits;
 mod tokens;
 mod weighted_sum;
 
@@ -35,6 +37,8 @@ use crate::plan::{Bounds, Plan, Tapped};
 use crate::step::{ALTERNATIVES, LANES, TapRows};
 use crate::store::StorePart;
 use crate::vector::Vector;
+
+pub(crate) use row_products::PRODUCTS;
 
 /// Names a tap of a plan: its index in [`StepOutput::taps`](crate::StepOutput).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -8,7 +8,7 @@ use crate::gpu::Gpu;
 use crate::memory::Memory;
 use crate::plan::Want;
 use crate::readback::read_words;
-use crate::recorder::Recorder;
+use crate::recorder::{PRODUCTS, Recorder};
 use crate::step::{Draw, Row, Step};
 use crate::vector::Vector;
 
@@ -47,7 +47,11 @@ impl Store {
         if row_bytes > limit {
             return Err(GpuError::TooLarge { what: "one row of a store".to_owned(), bytes: row_bytes, limit });
         }
-        let rows_a_part = gpu.shard_rows(row_bytes).min(u64::from(rows)) as u32;
+        // Whole pairs: see [`Store::row_products`].
+        let rows_a_part = match gpu.shard_rows(row_bytes).min(u64::from(rows)) as u32 {
+            few @ ..=1 => few,
+            many => many & !1,
+        };
         let parts = (0..rows)
             .step_by(rows_a_part as usize)
             .map(|first| {
@@ -100,16 +104,57 @@ impl Store {
     /// device: no row comes back. Errors where there are not as many weights as rows, memory is exhausted, or the device
     /// is lost.
     pub async fn weighted_sum(&self, weights: &[f32]) -> Result<Vec<f32>, GpuError> {
-        let gpu = &self.0.gpu;
+        Ok(Store::weighted_sums(&[self], weights).await?.swap_remove(0))
+    }
+
+    /// The same of several stores of one device, in their order, in one submit.
+    pub async fn weighted_sums(stores: &[&Store], weights: &[f32]) -> Result<Vec<Vec<f32>>, GpuError> {
+        let Some(gpu) = device_of(stores)? else { return Ok(Vec::new()) };
         let mut recorder = Recorder::new(gpu, 1);
-        let sum = recorder.weighted_sum(self, &Vector::new(gpu, weights)?);
-        let plan = recorder.finish()?;
-        let step = Step { rows: &[Row::default()], picks: &[], sampling: Draw::GREEDY, coefficients: &[] };
-        let ticket = plan.submit(&step, Want { taps: true, ..Want::default() })?;
-        Ok(plan.read(ticket).await?.taps.swap_remove(sum.0))
+        let weights = Vector::new(gpu, weights)?;
+        for store in stores {
+            recorder.weighted_sum(store, &weights);
+        }
+        taps_of(recorder).await
+    }
+
+    /// For each row of each store its product with the vector beside the store, with itself, and with the other row of
+    /// its pair (rows 0 and 1, 2 and 3, ...; 0 where there is no other): all that comes back. Errors where a vector is
+    /// not as wide as the rows, the stores lie on different devices, memory is exhausted, or the device is lost.
+    pub async fn row_products(of: &[(&Store, &[f32])]) -> Result<Vec<Vec<[f32; 3]>>, GpuError> {
+        let stores: Vec<&Store> = of.iter().map(|(store, _)| *store).collect();
+        let Some(gpu) = device_of(&stores)? else { return Ok(Vec::new()) };
+        let mut recorder = Recorder::new(gpu, 1);
+        for (store, vector) in of {
+            recorder.row_products(store, &Vector::new(gpu, vector)?);
+        }
+        let products = |tap: Vec<f32>| tap.as_chunks::<PRODUCTS>().0.to_vec();
+        Ok(taps_of(recorder).await?.into_iter().map(products).collect())
+    }
+
+    /// Whether the store lies on this device.
+    pub fn is_on(&self, gpu: &Gpu) -> bool {
+        self.0.gpu.is(gpu)
     }
 
     pub(crate) fn parts(&self) -> &[StorePart] {
         &self.0.parts
     }
+}
+
+/// The device on which all of the stores lie; `None` of none.
+fn device_of<'a>(stores: &[&'a Store]) -> Result<Option<&'a Gpu>, GpuError> {
+    let gpu = stores.first().map(|store| &store.0.gpu);
+    match gpu.is_none_or(|gpu| stores.iter().all(|store| store.is_on(gpu))) {
+        true => Ok(gpu),
+        false => Err(GpuError::Validation("stores of different devices in one reading".to_owned())),
+    }
+}
+
+/// Runs what was recorded for one row, and reads its taps.
+async fn taps_of(recorder: Recorder) -> Result<Vec<Vec<f32>>, GpuError> {
+    let plan = recorder.finish()?;
+    let step = Step { rows: &[Row::default()], picks: &[], sampling: Draw::GREEDY, coefficients: &[] };
+    let ticket = plan.submit(&step, Want { taps: true, ..Want::default() })?;
+    Ok(plan.read(ticket).await?.taps)
 }

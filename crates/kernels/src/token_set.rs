@@ -24,7 +24,7 @@ impl TokenSet {
             }
             words[token as usize / 32] |= 1 << (token % 32);
         }
-        gpu.queue().write_buffer(&memory.buffer, 0, bytemuck::cast_slice(&words));
+        gpu.write(&memory, 0, bytemuck::cast_slice(&words));
         Ok(TokenSet { memory: Arc::new(memory), vocab })
     }
 

@@ -26,7 +26,7 @@ impl UnitList {
             return Err(GpuError::Validation("an empty list of units".to_owned()));
         };
         let memory = gpu.storage("a list of units", units.len() as u64 * 4)?;
-        gpu.queue().write_buffer(&memory.buffer, 0, bytemuck::cast_slice(units));
+        gpu.write(&memory, 0, bytemuck::cast_slice(units));
         Ok(UnitList { memory: Arc::new(memory), len: units.len(), largest })
     }
 

@@ -21,7 +21,7 @@ impl Vector {
         let memory = gpu.storage("a vector", padded as u64 * 4)?;
         let mut bytes = values.to_vec();
         bytes.resize(padded, 0.0);
-        gpu.queue().write_buffer(&memory.buffer, 0, bytemuck::cast_slice(&bytes));
+        gpu.write(&memory, 0, bytemuck::cast_slice(&bytes));
         Ok(Vector { gpu: gpu.clone(), memory: Arc::new(memory), len: values.len() })
     }
 
@@ -31,7 +31,7 @@ impl Vector {
         if values.len() != self.len {
             return Err(GpuError::Validation(format!("a vector of {} was given {} numbers", self.len, values.len())));
         }
-        self.gpu.queue().write_buffer(&self.memory.buffer, 0, bytemuck::cast_slice(values));
+        self.gpu.write(&self.memory, 0, bytemuck::cast_slice(values));
         self.gpu.check()
     }
 

@@ -13,6 +13,8 @@ pub struct Work {
     pub workgroups: u64,
     /// Bytes asked back from the device.
     pub readback_bytes: u64,
+    /// Bytes written to the device: weights, steps, plans and what they bind.
+    pub upload_bytes: u64,
 }
 
 impl Sub for Work {
@@ -25,6 +27,7 @@ impl Sub for Work {
             dispatches: self.dispatches - before.dispatches,
             workgroups: self.workgroups - before.workgroups,
             readback_bytes: self.readback_bytes - before.readback_bytes,
+            upload_bytes: self.upload_bytes - before.upload_bytes,
         }
     }
 }
@@ -36,6 +39,7 @@ pub(crate) struct WorkMeter {
     dispatches: AtomicU64,
     workgroups: AtomicU64,
     readback_bytes: AtomicU64,
+    upload_bytes: AtomicU64,
 }
 
 impl WorkMeter {
@@ -46,6 +50,7 @@ impl WorkMeter {
             dispatches: self.dispatches.load(Relaxed),
             workgroups: self.workgroups.load(Relaxed),
             readback_bytes: self.readback_bytes.load(Relaxed),
+            upload_bytes: self.upload_bytes.load(Relaxed),
         }
     }
 
@@ -64,5 +69,9 @@ impl WorkMeter {
 
     pub fn read_back(&self, bytes: u64) {
         self.readback_bytes.fetch_add(bytes, Relaxed);
+    }
+
+    pub fn upload(&self, bytes: u64) {
+        self.upload_bytes.fetch_add(bytes, Relaxed);
     }
 }

@@ -5,6 +5,7 @@ mod captures;
 mod conditions;
 mod edit_columns;
 mod edit_directions;
+mod edit_stored;
 mod edits;
 mod elementwise;
 mod faults;
@@ -18,6 +19,7 @@ mod reductions;
 mod refusals;
 mod replays;
 mod sampling;
+mod token_logits;
 mod vocabularies;
 mod weights;
 
@@ -35,12 +37,14 @@ pub fn all() -> Vec<Case> {
         edits::cases(),
         edit_columns::cases(),
         edit_directions::cases(),
+        edit_stored::cases(),
         conditions::cases(),
         captures::cases(),
         penalty::cases(),
         reductions::cases(),
         refusals::cases(),
         sampling::cases(),
+        token_logits::cases(),
         replays::cases(),
         limits::cases(),
         vocabularies::cases(),

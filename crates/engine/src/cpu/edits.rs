@@ -21,6 +21,19 @@ pub(super) fn change(row: &mut [f32], edit: &PlannedEdit, c: f32, position: u32)
                         x.iter_mut().zip(values).for_each(|(x, v)| *x = towards(*x, *v, c));
                     }
                 }
+                Change::PatchFrom(from) => {
+                    if let Some((_, values)) = from.at(position) {
+                        x.iter_mut().zip(values).for_each(|(x, v)| *x = towards(*x, *v, c));
+                    }
+                }
+                Change::Displace { from, directions } => {
+                    if let Some((entry, values)) = from.at(position) {
+                        let square = |(x, v): (&f32, &f32)| (f64::from(*v) - f64::from(*x)).powi(2);
+                        let step = c * x.iter().zip(values).map(square).sum::<f64>().sqrt() as f32;
+                        let direction = &directions[entry * x.len()..];
+                        x.iter_mut().zip(direction).for_each(|(x, d)| *x += step * d);
+                    }
+                }
             }
         }
         Columns::Listed(listed) => {
@@ -30,7 +43,9 @@ pub(super) fn change(row: &mut [f32], edit: &PlannedEdit, c: f32, position: u32)
                     Change::Add(v) => *x += c * v[i],
                     Change::Set(v) => *x = towards(*x, v[i], c),
                     Change::Scale => *x *= c,
-                    Change::Directions { .. } | Change::Patch(_) => unreachable!("planning refuses it"),
+                    Change::Directions { .. } | Change::Patch(_) | Change::PatchFrom(_) | Change::Displace { .. } => {
+                        unreachable!("planning refuses it")
+                    }
                 }
             }
         }

@@ -320,6 +320,19 @@ impl Pass for CpuPass<'_> {
         }
         Ok(())
     }
+    fn tap_logits(&mut self, logits: &CpuAct, tokens: &[u32]) -> Result<(), EngineError> {
+        let width = logits.x.dim(1)?;
+        let mut found = Vec::new();
+        for logits in values(&logits.x)?.chunks_exact(width) {
+            found.extend(tokens.iter().map(|&token| logits[token as usize]));
+            let highest = logits.iter().copied().fold(f32::MIN, f32::max);
+            let total: f64 = logits.iter().map(|&logit| f64::from(logit - highest).exp()).sum();
+            found.push((f64::from(highest) + total.ln()) as f32);
+        }
+        self.taps.push(found);
+        Ok(())
+    }
+
 
     fn penalise(&mut self, logits: CpuAct, penalty: f32) -> Result<CpuAct, EngineError> {
         let vocabulary = logits.x.dim(1)?;

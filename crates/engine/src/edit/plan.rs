@@ -1,8 +1,8 @@
 //! Edits as both backends make them: checked against the model, columns found, and the operations brought down to five
 //! kinds of change.
 
-use super::{Condition, Edit, MAX_EDITS, MAX_RANK, Operation, Part, PatchRows, Test};
-use crate::EngineError;
+use super::{CachedPart, CachedRows, Condition, Edit, MAX_EDITS, MAX_RANK, Operation, Part, PatchRows, Test};
+use crate::{EngineError, RunCache};
 use std::ops::Range;
 use std::sync::Arc;
 use tiller_model::{ModelConfig, is_over_keys};
@@ -43,9 +43,20 @@ pub(crate) enum Change {
     /// `c x`.
     Scale,
     /// `x + sum_k f(read_k . x) write_k`, then brought back to the length of x if `keep_norm`.
-    Directions { read: Arc<[f32]>, write: Arc<[f32]>, coordinate: Coordinate, keep_norm: bool },
+    Directions {
+        read: Arc<[f32]>,
+        write: Arc<[f32]>,
+        coordinate: Coordinate,
+        keep_norm: bool,
+    },
     /// As `Set`, with values by position.
     Patch(Arc<PatchRows>),
+    PatchFrom(CachedPart),
+    /// `x + c |v - x| d`, with values and directions by position.
+    Displace {
+        from: CachedPart,
+        directions: Arc<[f32]>,
+    },
 }
 
 /// The function f of [`Change::Directions`].
@@ -245,6 +256,49 @@ fn change(edit: &Edit, columns: &Columns, config: &ModelConfig) -> Result<Change
                 return Err(edit.misfit("it patches no position".into()));
             }
             Ok(Change::Patch(rows.clone()))
+        }
+        Operation::PatchFrom { rows, .. } => Ok(Change::PatchFrom(cached(edit, rows, columns, config)?)),
+        Operation::Displace { rows, directions, .. } => {
+            let from = cached(edit, rows, columns, config)?;
+            let expected = rows.rows.len() * width;
+            if directions.len() != expected {
+                return Err(EngineError::VectorWidth { site: edit.site, expected, found: directions.len() });
+            }
+            finite(edit, directions.iter())?;
+            Ok(Change::Displace { from, directions: directions.clone() })
+        }
+    }
+}
+
+/// The columns of captured activations that belong to `columns` of the edited one.
+fn cached(edit: &Edit, rows: &CachedRows, columns: &Columns, config: &ModelConfig) -> Result<CachedPart, EngineError> {
+    let Columns::Range(columns) = columns else {
+        return Err(edit.misfit("listed units can be set, scaled or added to, and nothing else".into()));
+    };
+    let all = config.site_columns(edit.site, 0);
+    let width = rows.cache.width(rows.site)?;
+    if is_over_keys(edit.site) || width != all.len() {
+        return Err(edit.misfit(format!("it patches activations of {}, which have another width", rows.site)));
+    }
+    let ascending = rows.rows.windows(2).all(|pair| pair[0].0 < pair[1].0);
+    if rows.rows.is_empty() || !ascending {
+        return Err(edit.misfit("it patches no position, or positions that are not ascending".into()));
+    }
+    if let Some((position, _)) = rows.rows.last().filter(|(position, _)| *position >= config.context) {
+        return Err(edit.misfit(format!("it patches position {position}, beyond the model's context")));
+    }
+    if let Some((_, row)) = rows.rows.iter().find(|(_, row)| *row as usize >= rows.cache.rows()) {
+        return Err(edit.misfit(format!("it patches in row {row} of {} that were captured", rows.cache.rows())));
+    }
+    Ok(CachedPart { rows: rows.clone(), columns: columns.start - all.start..columns.end - all.start })
+}
+
+impl PlannedEdit {
+    /// The run whose activations it puts in.
+    pub fn cache(&self) -> Option<&Arc<RunCache>> {
+        match &self.change {
+            Change::PatchFrom(from) | Change::Displace { from, .. } => Some(&from.rows.cache),
+            _ => None,
         }
     }
 }

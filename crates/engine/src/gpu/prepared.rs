@@ -2,9 +2,9 @@
 
 use super::GpuState;
 use crate::EngineError;
-use crate::edit::{Change, Columns, Condition, Coordinate, Gate, PlannedEdit, Test};
+use crate::edit::{CachedPart, CachedRows, Change, Columns, Condition, Coordinate, Gate, PlannedEdit, Test};
 use std::ops::Range;
-use tiller_kernels::{Gpu, Patch, Score, TokenSet, UnitList, Vector};
+use tiller_kernels::{Gpu, Patch, Score, StoredPatch, TokenSet, UnitList, Vector};
 
 pub(super) struct PreparedEdit {
     /// Where it acts, unless on listed units.
@@ -21,6 +21,8 @@ pub(super) enum PreparedChange {
     Scale,
     Directions { read: Vector, write: Vector, coordinate: PreparedCoordinate, keep_norm: bool },
     Patch(Patch),
+    PatchFrom(StoredPatch),
+    Displace(StoredPatch, Vector),
 }
 
 pub(super) enum PreparedCoordinate {
@@ -62,6 +64,8 @@ impl PreparedEdit {
                 entries.sort_unstable_by_key(|&(at, _)| at);
                 PreparedChange::Patch(Patch::new(gpu, columns.len() as u32, &entries)?)
             }
+            Change::PatchFrom(from) => PreparedChange::PatchFrom(stored(gpu, from)?),
+            Change::Displace { from, directions } => PreparedChange::Displace(stored(gpu, from)?, vector(directions)?),
         };
         let condition = match &edit.gate {
             Some(gate) => Some((gate.slot, condition(gpu, state, vocab, gate)?)),
@@ -69,6 +73,12 @@ impl PreparedEdit {
         };
         Ok(PreparedEdit { columns, units, change, condition })
     }
+}
+
+fn stored(gpu: &Gpu, from: &CachedPart) -> Result<StoredPatch, EngineError> {
+    let CachedRows { cache, site, rows } = &from.rows;
+    let store = cache.store(*site).ok_or_else(|| EngineError::NotCaptured(format!("{site} on this GPU")))?;
+    Ok(StoredPatch::new(gpu, store, from.columns.clone(), rows)?)
 }
 
 impl PreparedCoordinate {

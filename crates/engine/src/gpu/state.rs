@@ -9,7 +9,7 @@ use tiller_model::{LayerAttention, ModelConfig};
 
 /// The KV cache and what attention needs beside it; what conditions and penalties remember of the sequences.
 pub(crate) struct GpuState {
-    gpu: Gpu,
+    pub gpu: Gpu,
     kv_rows: u32,
     pub kv: KvCache,
     heads: Heads,

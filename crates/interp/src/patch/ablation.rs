@@ -2,11 +2,11 @@
 
 use super::Metric;
 use crate::InterpError;
-use crate::log_softmax::LogSoftmax;
+use crate::products::norm;
 use crate::steer::random_direction;
 use serde::Serialize;
 use std::sync::Arc;
-use tiller_engine::{Controls, Edit, Engine, Harvest, Operation, Part, Site, TapRows, Variant, Variants};
+use tiller_engine::{Controls, Edit, Engine, Harvest, Logits, Operation, Part, Site, TapRows, Variant, Variants};
 
 /// What to take away, and what to look at.
 #[derive(Clone, Copy, Debug)]
@@ -137,9 +137,10 @@ async fn measure(
         (0..each).map(|n| Variant { edit: (n < edits.len()).then_some(n), positions: positions.clone() }).collect()
     };
     let mut metrics = vec![None; each];
-    let of_prompt = runs(what.prompt);
-    let variants = Variants { tokens: what.prompt, edits, runs: &of_prompt, rows: TapRows::Picks };
-    let keep = |run: usize, _, logits: &[f32]| metrics[run] = what.metric.of(logits);
+    let (of_prompt, tokens) = (runs(what.prompt), what.metric.tokens());
+    let logits = Logits::Of(&tokens);
+    let variants = Variants { tokens: what.prompt, edits, runs: &of_prompt, rows: TapRows::Picks, logits };
+    let keep = |run: usize, _, read: &[f32]| metrics[run] = what.metric.of(read);
     engine.run_variants(&variants, controls, |done, _| progress(done), keep).await?;
 
     let mut log_probs = vec![Some(0.0); each];
@@ -147,10 +148,16 @@ async fn measure(
     if what.with_cost {
         for (n, text) in what.neutral.iter().enumerate() {
             let of_text = runs(text);
-            let variants = Variants { tokens: text, edits, runs: &of_text, rows: TapRows::All };
-            let add = |run: usize, position: u32, logits: &[f32]| {
-                let Some(&next) = text.get(position as usize + 1) else { return };
-                let found = LogSoftmax::of(logits).map(|next_token| next_token.at(next as usize));
+            let mut tokens = text.clone();
+            tokens.sort_unstable();
+            tokens.dedup();
+            let logits = Logits::Of(&tokens);
+            let variants = Variants { tokens: text, edits, runs: &of_text, rows: TapRows::All, logits };
+            let add = |run: usize, position: u32, read: &[f32]| {
+                let Some(next) = text.get(position as usize + 1) else { return };
+                let at = tokens.binary_search(next).expect("the text's tokens are read");
+                let log_prob = f64::from(read[at]) - f64::from(read[tokens.len()]);
+                let found = log_prob.is_finite().then_some(log_prob);
                 log_probs[run] = log_probs[run].zip(found).map(|(sum, log_prob): (f64, f64)| sum + log_prob);
             };
             let before = ((n + 1) * each) as u64;
@@ -180,39 +187,34 @@ impl Means {
     async fn read(engine: &mut Engine, neutral: &[Vec<u32>], controls: &impl Controls) -> Result<Means, InterpError> {
         let layers = engine.config().layers;
         let sites: Vec<Site> = (0..layers).flat_map(|n| [Site::Z(n), Site::MlpOut(n)]).collect();
-        let width_of = |site: &Site| engine.config().site_width(*site, 0) as usize;
-        let mut sums: Vec<Vec<f64>> = sites.iter().map(|site| vec![0.0; width_of(site)]).collect();
-        let mut squares = vec![0.0; sites.len()];
-        let tokens = neutral.iter().map(|text| text.len().saturating_sub(1)).sum::<usize>() as f64;
         let harvest = Harvest { prompts: neutral, sites: &sites, rows: TapRows::All, edits: &[] };
-        engine
-            .harvest(
-                &harvest,
-                controls,
-                |_, _| {},
-                |reading| {
-                    if reading.position == 0 {
-                        return;
-                    }
-                    let at = sites.iter().position(|&site| site == reading.site).expect("it was asked for");
-                    for (sum, &value) in sums[at].iter_mut().zip(reading.values) {
-                        *sum += f64::from(value);
-                        squares[at] += f64::from(value).powi(2);
-                    }
-                },
-            )
-            .await?;
-        if let Some(at) = squares.iter().position(|square: &f64| !square.is_finite()) {
+        let cache = engine.capture(&harvest, controls, |_, _| {}).await?;
+        // Every token but the first of each text.
+        let counted: Vec<bool> = neutral.iter().flat_map(|text| (0..text.len()).map(|position| position > 0)).collect();
+        let tokens = counted.iter().filter(|counts| **counts).count() as f64;
+        let weights: Vec<f32> =
+            counted.iter().map(|&counts| if counts { (1.0 / tokens) as f32 } else { 0.0 }).collect();
+        let mut means = cache.weighted_sums(&sites, &weights).await?;
+        if let Some(at) = means.iter().position(|mean| !mean.iter().all(|value| value.is_finite())) {
             return Err(InterpError::NotFinite { site: sites[at] });
         }
-        let mean = |at: usize| sums[at].iter().map(|sum| (sum / tokens) as f32).collect::<Vec<f32>>();
-        let square_of_mean = |at: usize| sums[at].iter().map(|sum| (sum / tokens).powi(2)).sum::<f64>();
-        let of_mlp = || (0..layers as usize).map(|layer| 2 * layer + 1);
+        let mlp: Vec<Vec<f32>> = means.iter_mut().skip(1).step_by(2).map(std::mem::take).collect();
+        let of_mlp: Vec<(Site, &[f32])> =
+            sites.iter().copied().skip(1).step_by(2).zip(mlp.iter().map(Vec::as_slice)).collect();
+        // The mean squares of each row's length, and of its distance from the mean.
+        let mut squares = Vec::with_capacity(mlp.len());
+        for (products, mean) in cache.row_products(&of_mlp).await?.iter().zip(&mlp) {
+            let of_mean = norm(mean).powi(2);
+            let rows = || products.iter().zip(&counted).filter(|(_, counts)| **counts).map(|(row, _)| row);
+            let length = rows().map(|row| row.square).sum::<f64>() / tokens;
+            let spread = rows().map(|row| row.square - 2.0 * row.along + of_mean).sum::<f64>() / tokens;
+            squares.push((length, spread.max(0.0)));
+        }
         Ok(Means {
-            z: (0..layers as usize).map(|layer| mean(2 * layer)).collect(),
-            mlp: of_mlp().map(mean).collect(),
-            mlp_length: of_mlp().map(|at| (squares[at] / tokens).sqrt()).collect(),
-            mlp_spread: of_mlp().map(|at| (squares[at] / tokens - square_of_mean(at)).max(0.0).sqrt()).collect(),
+            z: means.into_iter().step_by(2).collect(),
+            mlp_length: squares.iter().map(|(length, _)| length.sqrt()).collect(),
+            mlp_spread: squares.iter().map(|(_, spread)| spread.sqrt()).collect(),
+            mlp,
         })
     }
 

@@ -6,7 +6,8 @@ use crate::steer::random_direction;
 use serde::Serialize;
 use std::sync::Arc;
 use tiller_engine::{
-    Controls, Edit, Engine, Harvest, Operation, Part, PatchDirection, PatchPlace, PatchRows, TapRows, Variant, Variants,
+    CachedRows, Controls, Edit, Engine, Harvest, Logits, Operation, Part, PatchDirection, PatchPlace, RunCache,
+    TapRows, Variant, Variants,
 };
 
 /// The clean and the corrupt prompt must be at least so far apart in the metric (logits or nats): scores are shares of
@@ -119,7 +120,8 @@ pub async fn activation_patching(
         PatchDirection::Noise => (clean, corrupt, baseline.clean),
     };
     let sources = Sources::read(engine, what, base, source, controls).await?;
-    let positions = first as u32..clean.len() as u32;
+    let last = clean.len() as u32 - 1;
+    let patched = if what.place == PatchPlace::HeadsAtLast { last..last + 1 } else { first as u32..last + 1 };
     let kinds = 1 + what.seeds.len() + what.unrelated.len();
     let (mut edits, mut runs) = (Vec::new(), Vec::new());
     let mut cells = Vec::new();
@@ -127,12 +129,11 @@ pub async fn activation_patching(
         for head in 0..heads {
             let first_edit = edits.len();
             for kind in 0..kinds {
-                edits.push(sources.edit(what, layer, head, kind, positions.clone()));
+                edits.push(sources.edit(what, layer, head, kind, patched.clone()));
             }
             let ranges: Vec<(u32, std::ops::Range<u32>)> = match what.place {
-                PatchPlace::Heads => vec![(head, positions.clone())],
-                PatchPlace::HeadsAtLast => vec![(head, positions.end - 1..positions.end)],
-                _ => positions.clone().map(|position| (position, position..position + 1)).collect(),
+                PatchPlace::Heads | PatchPlace::HeadsAtLast => vec![(head, patched.clone())],
+                _ => patched.clone().map(|position| (position, position..position + 1)).collect(),
             };
             for (column, positions) in ranges {
                 cells.push((layer, column, vec![None; kinds]));
@@ -143,12 +144,14 @@ pub async fn activation_patching(
         }
     }
 
-    let variants = Variants { tokens: base, edits: &edits, runs: &runs, rows: TapRows::Picks };
+    let tokens = what.metric.tokens();
+    let logits = Logits::Of(&tokens);
+    let variants = Variants { tokens: base, edits: &edits, runs: &runs, rows: TapRows::Picks, logits };
     let mut overdriven = false;
     engine
-        .run_variants(&variants, controls, &mut progress, |run, _, logits| {
+        .run_variants(&variants, controls, &mut progress, |run, _, read| {
             let (layer, column, found) = &mut cells[run / kinds];
-            match what.metric.of(logits) {
+            match what.metric.of(read) {
                 Some(metric) => found[run % kinds] = Some(metric),
                 None => overdriven = true,
             }
@@ -167,10 +170,11 @@ pub async fn activation_patching(
     if overdriven { Err(InterpError::Overdriven) } else { Ok(()) }
 }
 
-/// Activations at the patched site of each layer, `[tokens, width]`: of the run that is changed, of the other prompt's,
-/// then of the unrelated texts'.
+/// Activations at the patched site of each layer: of the run that is changed, of the other prompt's, then of the
+/// unrelated texts'. They stay where they were computed: of each layer one sum comes back, and random directions are all
+/// that goes there.
 struct Sources {
-    by_prompt: Vec<Vec<Vec<f32>>>,
+    cache: Arc<RunCache>,
     width: usize,
     /// Of one head, where heads are patched.
     head_width: usize,
@@ -193,80 +197,48 @@ impl Sources {
         let tokens = base.len();
         let prompts: Vec<Vec<u32>> =
             [base, source].into_iter().map(<[u32]>::to_vec).chain(what.unrelated.iter().cloned()).collect();
-        let mut by_prompt = vec![vec![vec![0.0; tokens * width]; sites.len()]; prompts.len()];
-        let mut not_finite = None;
         let harvest = Harvest { prompts: &prompts, sites: &sites, rows: TapRows::All, edits: &[] };
-        engine
-            .harvest(
-                &harvest,
-                controls,
-                |_, _| {},
-                |reading| {
-                    if !reading.values.iter().all(|value| value.is_finite()) {
-                        not_finite.get_or_insert(reading.site);
-                    }
-                    let layer = reading.site.layer().expect("the sites are blocks'") as usize;
-                    let row = reading.position as usize * width;
-                    by_prompt[reading.prompt][layer][row..row + width].copy_from_slice(reading.values);
-                },
-            )
-            .await?;
-        match not_finite {
-            Some(site) => Err(InterpError::NotFinite { site }),
-            None => Ok(Sources { by_prompt, width, head_width, tokens }),
+        let cache = engine.capture(&harvest, controls, |_, _| {}).await?;
+        // A mean is finite only where all that it is of is.
+        let means = cache.weighted_sums(&sites, &vec![1.0 / cache.rows() as f32; cache.rows()]).await?;
+        match means.iter().position(|mean| !mean.iter().all(|value| value.is_finite())) {
+            Some(at) => Err(InterpError::NotFinite { site: sites[at] }),
+            None => Ok(Sources { cache: Arc::new(cache), width, head_width, tokens }),
         }
     }
 
     /// The edit that puts in what kind 0 (the other prompt), a seed or an unrelated text gives, at all `positions`.
     fn edit(&self, what: &Patching<'_>, layer: u32, head: u32, kind: usize, positions: std::ops::Range<u32>) -> Edit {
-        let (columns, part) = match what.place.is_by_head() {
-            true => {
-                let (head, width) = (head as usize, self.head_width);
-                (head * width..(head + 1) * width, Part::Head(head as u32))
+        let (width, part) = match what.place.is_by_head() {
+            true => (self.head_width, Part::Head(head)),
+            false => (self.width, Part::All),
+        };
+        let site = what.place.site(layer);
+        let unrelated = (kind > what.seeds.len()).then(|| 1 + kind - what.seeds.len());
+        let row = |position: u32| {
+            let row = self.cache.row(unrelated.unwrap_or(1), position as usize);
+            (position, row.expect("every token of every prompt was captured") as u32)
+        };
+        let rows = CachedRows { cache: self.cache.clone(), site, rows: positions.clone().map(row).collect() };
+        let operation = match kind.checked_sub(1).and_then(|kind| what.seeds.get(kind)) {
+            // What the edit finds is the run's own activation: nothing before it is changed.
+            Some(&seed) => {
+                let direction = |position: u32| {
+                    // One of its own for every layer, head and position.
+                    let place = (u64::from(layer) << 10 | u64::from(head)) * self.tokens as u64 + u64::from(position);
+                    random_direction(u64::from(seed) | place << 32, width)
+                };
+                Operation::Displace { rows, directions: positions.flat_map(direction).collect(), coefficient: 1.0 }
             }
-            false => (0..self.width, Part::All),
+            None => Operation::PatchFrom { rows, coefficient: 1.0 },
         };
-        let values = |prompt: usize, position: u32| {
-            let row = position as usize * self.width;
-            &self.by_prompt[prompt][layer as usize][row..row + self.width][columns.clone()]
-        };
-        let patched = |position: u32| match kind {
-            0 => values(1, position).to_vec(),
-            _ if kind <= what.seeds.len() => {
-                let (own, other) = (values(0, position), values(1, position));
-                // A direction of its own for every layer, head and position.
-                let place = (u64::from(layer) << 10 | u64::from(head)) * self.tokens as u64 + u64::from(position);
-                as_far(own, other, u64::from(what.seeds[kind - 1]) | place << 32)
-            }
-            _ => values(1 + kind - what.seeds.len(), position).to_vec(),
-        };
-        let rows = PatchRows(positions.map(|position| (position, patched(position))).collect());
-        Edit::new(what.place.site(layer), Operation::Patch { rows: Arc::new(rows), coefficient: 1.0 }).on(part)
+        Edit::new(site, operation).on(part)
     }
-}
-
-/// As far from `own` as `other` is, in a random direction.
-fn as_far(own: &[f32], other: &[f32], seed: u64) -> Vec<f32> {
-    let square = |(a, b): (&f32, &f32)| (f64::from(*a) - f64::from(*b)).powi(2);
-    let distance = own.iter().zip(other).map(square).sum::<f64>().sqrt();
-    let direction = random_direction(seed, own.len());
-    own.iter().zip(&direction).map(|(&own, &d)| (f64::from(own) + distance * f64::from(d)) as f32).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_random_control_is_as_far_away_as_the_patch() {
-        let own: Vec<f32> = (0..64).map(|i| i as f32 / 10.0).collect();
-        let other: Vec<f32> = own.iter().map(|x| 2.0 - x).collect();
-        let distance = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f32>().sqrt();
-        let random = as_far(&own, &other, 7);
-        assert!((distance(&own, &random) - distance(&own, &other)).abs() < 1e-3);
-        assert_ne!(random, as_far(&own, &other, 8));
-        assert_eq!(as_far(&own, &own, 7), own);
-    }
 
     #[test]
     fn the_band_is_the_largest_size_of_a_control() {

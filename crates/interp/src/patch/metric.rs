@@ -1,9 +1,8 @@
 //! The one number of an output that interventions are judged by.
 
 use crate::InterpError;
-use crate::log_softmax::LogSoftmax;
 use serde::Serialize;
-use tiller_engine::{Engine, EngineError, TapRows, Variant, Variants};
+use tiller_engine::{Engine, EngineError, Logits, TapRows, Variant, Variants};
 
 /// A number of the next token's logits, after a prompt's last token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -35,15 +34,22 @@ impl Metric {
         }
     }
 
-    /// `logits`: `[vocabulary]`. `None` where the number is not finite.
-    pub fn of(self, logits: &[f32]) -> Option<f64> {
+    /// The tokens whose logits it needs, each once.
+    pub fn tokens(self) -> Vec<u32> {
+        match self {
+            Metric::LogitDifference { answer, wrong } if answer != wrong => vec![answer, wrong],
+            Metric::LogitDifference { answer: token, .. } | Metric::LogProbability { token } => vec![token],
+        }
+    }
+
+    /// `read`: what [`Logits::Of`] reads of [`Metric::tokens`]. `None` where the number is not finite.
+    pub fn of(self, read: &[f32]) -> Option<f64> {
+        let (of_tokens, all) = read.split_at(self.tokens().len());
         let value = match self {
-            Metric::LogitDifference { answer, wrong } => {
-                f64::from(logits[answer as usize]) - f64::from(logits[wrong as usize])
-            }
-            Metric::LogProbability { token } => LogSoftmax::of(logits)?.at(token as usize),
+            Metric::LogitDifference { .. } => f64::from(of_tokens[0]) - f64::from(of_tokens[of_tokens.len() - 1]),
+            Metric::LogProbability { .. } => f64::from(of_tokens[0]) - f64::from(all[0]),
         };
-        value.is_finite().then_some(value)
+        (value.is_finite() && all[0].is_finite()).then_some(value)
     }
 
     /// The metric after the unedited prompt.
@@ -54,9 +60,11 @@ impl Metric {
         controls: &impl tiller_engine::Controls,
     ) -> Result<f64, InterpError> {
         let runs = [Variant { edit: None, positions: 0..0 }];
-        let what = Variants { tokens: prompt, edits: &[], runs: &runs, rows: TapRows::Picks };
+        let tokens = self.tokens();
+        let logits = Logits::Of(&tokens);
+        let what = Variants { tokens: prompt, edits: &[], runs: &runs, rows: TapRows::Picks, logits };
         let mut found = None;
-        engine.run_variants(&what, controls, |_, _| {}, |_, _, logits| found = self.of(logits)).await?;
+        engine.run_variants(&what, controls, |_, _| {}, |_, _, read| found = self.of(read)).await?;
         found.ok_or(InterpError::Overdriven)
     }
 }
@@ -67,10 +75,15 @@ mod tests {
 
     #[test]
     fn metrics_are_as_worked_out_by_hand() {
-        let logits = [0.0, 3f32.ln(), 1.0];
-        assert_eq!(Metric::LogitDifference { answer: 2, wrong: 0 }.of(&logits), Some(1.0));
-        let log_prob = Metric::LogProbability { token: 1 }.of(&logits).unwrap();
+        // Of the logits 0, ln 3 and 1.
+        let all = (4.0 + std::f32::consts::E).ln();
+        let difference = Metric::LogitDifference { answer: 2, wrong: 0 };
+        assert_eq!((difference.tokens(), difference.of(&[1.0, 0.0, all])), (vec![2, 0], Some(1.0)));
+        let alike = Metric::LogitDifference { answer: 1, wrong: 1 };
+        assert_eq!((alike.tokens(), alike.of(&[3f32.ln(), all])), (vec![1], Some(0.0)));
+        let log_prob = Metric::LogProbability { token: 1 }.of(&[3f32.ln(), all]).unwrap();
         assert!((log_prob - (3.0 / (4.0 + std::f64::consts::E)).ln()).abs() < 1e-6, "{log_prob}");
-        assert_eq!(Metric::LogitDifference { answer: 0, wrong: 1 }.of(&[f32::INFINITY, 0.0]), None);
+        assert_eq!(difference.of(&[f32::INFINITY, 0.0, f32::INFINITY]), None);
+        assert_eq!(difference.of(&[1.0, 0.0, f32::NAN]), None);
     }
 }

@@ -3,7 +3,7 @@
 use crate::InterpError;
 use crate::log_softmax::LogSoftmax;
 use std::sync::Arc;
-use tiller_engine::{Controls, Edit, Engine, Operation, PatchRows, Site, TapRows, Variant, Variants};
+use tiller_engine::{Controls, Edit, Engine, Logits, Operation, PatchRows, Site, TapRows, Variant, Variants};
 
 /// Places of each text at which distributions are compared, evenly over it: each is a number for every token of the
 /// vocabulary, and is kept for each run.
@@ -51,7 +51,7 @@ pub(super) async fn text_loss(
     };
     let mut kept: Vec<Vec<Option<LogSoftmax>>> = vec![vec![None; counted]; runs_in_all];
     let mut overdriven = false;
-    let variants = Variants { tokens: text, edits: &edits, runs: &runs, rows: TapRows::All };
+    let variants = Variants { tokens: text, edits: &edits, runs: &runs, rows: TapRows::All, logits: Logits::All };
     engine
         .run_variants(&variants, controls, progress, |run, position, logits| {
             let position = position as usize;

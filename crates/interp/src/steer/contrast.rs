@@ -22,6 +22,30 @@ pub struct Contrast {
     negative: Vec<f32>,
 }
 
+/// Where the layers' residual streams are read, each once, ascending. Errors when there are no pairs or no layers, or the
+/// model lacks a layer.
+pub(super) fn layers_of(engine: &Engine, pairs: &[TokenPair], layers: &[u32]) -> Result<Vec<Site>, InterpError> {
+    if pairs.is_empty() {
+        return Err(InterpError::NoPairs);
+    }
+    let mut layers = layers.to_vec();
+    layers.sort_unstable();
+    layers.dedup();
+    if layers.is_empty() {
+        return Err(InterpError::NoLayers);
+    }
+    let sites: Vec<Site> = layers.iter().map(|&layer| Site::ResidPost(layer)).collect();
+    for site in &sites {
+        site.check(engine.config().layers).map_err(tiller_engine::EngineError::from)?;
+    }
+    Ok(sites)
+}
+
+/// The pairs' texts, positive and negative in turns.
+pub(super) fn texts_of(pairs: &[TokenPair]) -> Vec<Vec<u32>> {
+    pairs.iter().flat_map(|pair| [pair.positive.clone(), pair.negative.clone()]).collect()
+}
+
 impl Contrast {
     /// `positive` and `negative`: `[pairs, width]` each.
     pub fn new(layer: u32, width: usize, positive: Vec<f32>, negative: Vec<f32>) -> Contrast {
@@ -41,26 +65,13 @@ impl Contrast {
         controls: &impl Controls,
         progress: impl FnMut(u64, u64),
     ) -> Result<Vec<Contrast>, InterpError> {
-        if pairs.is_empty() {
-            return Err(InterpError::NoPairs);
-        }
-        let mut layers = layers.to_vec();
-        layers.sort_unstable();
-        layers.dedup();
-        if layers.is_empty() {
-            return Err(InterpError::NoLayers);
-        }
-        let sites: Vec<Site> = layers.iter().map(|&layer| Site::ResidPost(layer)).collect();
-        for site in &sites {
-            site.check(engine.config().layers).map_err(tiller_engine::EngineError::from)?;
-        }
+        let sites = layers_of(engine, pairs, layers)?;
         let width = engine.config().width as usize;
         let blank =
-            |&layer: &u32| Contrast::new(layer, width, vec![0.0; pairs.len() * width], vec![0.0; pairs.len() * width]);
-        let mut contrasts: Vec<Contrast> = layers.iter().map(blank).collect();
+            |layer: u32| Contrast::new(layer, width, vec![0.0; pairs.len() * width], vec![0.0; pairs.len() * width]);
+        let mut contrasts: Vec<Contrast> = sites.iter().filter_map(|site| site.layer()).map(blank).collect();
 
-        let prompts: Vec<Vec<u32>> =
-            pairs.iter().flat_map(|pair| [pair.positive.clone(), pair.negative.clone()]).collect();
+        let prompts = texts_of(pairs);
         let what = Harvest { prompts: &prompts, sites: &sites, rows: TapRows::Picks, edits: &[] };
         let mut not_finite = None;
         engine

@@ -1,5 +1,6 @@
 //! Steering vectors from contrasting pairs.
 
+use super::mean_difference::mean_differences;
 use super::{Contrast, Made, Separability, TokenPair, VectorMethod};
 use crate::InterpError;
 use serde::Serialize;
@@ -48,6 +49,10 @@ pub async fn extract(
     progress: impl FnMut(u64, u64),
 ) -> Result<Extraction, InterpError> {
     let blocks = engine.config().layers;
+    if method == VectorMethod::MeanDifference {
+        let layers = mean_differences(engine, pairs, layers, controls, progress).await?;
+        return Ok(Extraction { method, suggested: suggest(&layers, blocks), layers, pairs: pairs.len() });
+    }
     let contrasts = Contrast::read(engine, pairs, layers, controls, progress).await?;
     let mut layers = Vec::with_capacity(contrasts.len());
     for contrast in &contrasts {

@@ -2,6 +2,7 @@
 
 use super::{Contrast, Made, VectorMethod};
 use serde::Serialize;
+use tiller_engine::RowProducts;
 
 /// Held-out separability: each pair is scored along a direction that was built without it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -48,14 +49,43 @@ impl Separability {
             let along = |x: &[f32]| x.iter().zip(direction).map(|(&x, d)| f64::from(x) * d).sum::<f64>() / length;
             (along(positive), along(negative))
         });
-        let (positive, negative): (Vec<f64>, Vec<f64>) = scores.unzip();
-        let right = positive.iter().zip(&negative).filter(|(p, n)| p > n).count();
-        Some(Separability {
-            d_prime: d_prime(&positive, &negative) as f32,
-            accuracy: right as f32 / positive.len() as f32,
-        })
+        Some(Separability::of_scores(scores))
     }
 }
+
+impl Separability {
+    /// The same of a mean difference, from what is known of each text (positive and negative in turns) and that
+    /// difference m, whose square is `square`: with n pairs, the direction without the pair (p, q) is n m - (p - q), so
+    /// that its products with p and q, and its length, are sums of products of m, p and q.
+    pub(super) fn of_mean_difference(square: f64, texts: &[RowProducts]) -> Option<Separability> {
+        let (pairs, _) = texts.as_chunks::<2>();
+        if pairs.len() < FEWEST_PAIRS {
+            return None;
+        }
+        let n = pairs.len() as f64;
+        let scores = pairs.iter().map(|[p, q]| {
+            let own = p.square - 2.0 * p.pair + q.square;
+            let of_all = n * n * square;
+            let others = of_all - 2.0 * n * (p.along - q.along) + own;
+            // What is left of rounding points nowhere, as in `held_out`.
+            if others <= ROUNDING * (of_all + p.square + q.square) {
+                return (0.0, 0.0);
+            }
+            let length = others.sqrt();
+            ((n * p.along - p.square + p.pair) / length, (n * q.along - p.pair + q.square) / length)
+        });
+        Some(Separability::of_scores(scores))
+    }
+
+    fn of_scores(scores: impl Iterator<Item = (f64, f64)>) -> Separability {
+        let (positive, negative): (Vec<f64>, Vec<f64>) = scores.unzip();
+        let right = positive.iter().zip(&negative).filter(|(p, n)| p > n).count();
+        Separability { d_prime: d_prime(&positive, &negative) as f32, accuracy: right as f32 / positive.len() as f32 }
+    }
+}
+
+/// Sums in single precision are known to so much of what went into them.
+const ROUNDING: f64 = 1e-6;
 
 /// For each pair, a vector along the mean difference of all others: with S the sum of all differences, S - d_i.
 fn without_each(differences: &[Vec<f64>]) -> Vec<Option<Vec<f64>>> {
@@ -125,6 +155,35 @@ mod tests {
                 .iter()
                 .all(|s| s.accuracy == 1.0)
         );
+    }
+
+    #[test]
+    fn products_of_texts_say_what_the_texts_say() {
+        let number = |i: usize| ((i * i + 3 * i) as f32).sin() + if i % 10 < 5 { 0.2 } else { 0.0 };
+        let texts: Vec<Vec<f32>> = (0..24).map(|text| (0..5).map(|i| number(5 * text + i)).collect()).collect();
+        let side = |which: usize| texts.iter().skip(which).step_by(2).flatten().copied().collect::<Vec<f32>>();
+        let contrast = Contrast::new(0, 5, side(0), side(1));
+        let mean = Made::of(VectorMethod::MeanDifference, &contrast).unwrap().vector;
+        let dot = |a: &[f32], b: &[f64]| a.iter().zip(b).map(|(&a, b)| f64::from(a) * b).sum::<f64>();
+        let wide = |text: usize| texts[text].iter().map(|&x| f64::from(x)).collect::<Vec<f64>>();
+        let products: Vec<RowProducts> = (0..24)
+            .map(|n| RowProducts {
+                along: dot(&texts[n], &mean),
+                square: dot(&texts[n], &wide(n)),
+                pair: dot(&texts[n], &wide(n ^ 1)),
+            })
+            .collect();
+        let square = mean.iter().map(|x| x * x).sum();
+        let found = Separability::of_mean_difference(square, &products).unwrap();
+        let expected = Separability::held_out(VectorMethod::MeanDifference, &contrast).unwrap();
+        assert!((0.1..0.9).contains(&expected.accuracy), "{expected:?}");
+        assert_eq!(found.accuracy, expected.accuracy);
+        assert!((found.d_prime - expected.d_prime).abs() < 1e-5, "{found:?}, {expected:?}");
+        // Texts that do not differ point nowhere.
+        let alike = [RowProducts { along: 0.0, square: 2.0, pair: 2.0 }; 8];
+        let found = Separability::of_mean_difference(0.0, &alike).unwrap();
+        assert_eq!((found.d_prime, found.accuracy), (0.0, 0.0));
+        assert_eq!(Separability::of_mean_difference(1.0, &products[..4]), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::{Bound, Recorded, Recorder, along, conditions::Gate, over_picks};
 use crate::act::{Act, Over};
 use crate::grid::Grid;
 use crate::kernel::Kernel;
-use crate::patch::Patch;
+use crate::patch::{Patch, StoredPatch};
 use crate::unit_list::UnitList;
 use crate::vector::Vector;
 
@@ -86,6 +86,54 @@ impl Recorder {
         bound.extend([Bound::Memory(table.positions()), Bound::Memory(table.values())]);
         let grid = Grid { across: table.width().div_ceil(64), along: along(&x) };
         self.recorded.push(Recorded { kernels: vec![Kernel::EditPatch], dims, bound, grid });
+        x
+    }
+
+    /// [`Recorder::edit_patch`] with rows of a store.
+    pub fn edit_patch_stored(&mut self, x: Act, columns: Range<u32>, patch: &StoredPatch, when: When) -> Act {
+        self.edit_stored(Kernel::EditPatchStored, x, columns, patch, None, when)
+    }
+
+    /// `x + c |p - x| d`, in place, in rows whose position has an entry p in `patch`: as long a step as the one to p, in
+    /// another direction. `directions`: one d for each entry, by position ascending, `[entries, columns]`.
+    pub fn edit_displace(
+        &mut self,
+        x: Act,
+        columns: Range<u32>,
+        patch: &StoredPatch,
+        directions: &Vector,
+        when: When,
+    ) -> Act {
+        let needed = patch.entries() as usize * columns.len();
+        self.expect(directions.len() == needed, || {
+            format!("directions of {} numbers, where {needed} are needed", directions.len())
+        });
+        self.edit_stored(Kernel::EditDisplace, x, columns, patch, Some(directions), when)
+    }
+
+    fn edit_stored(
+        &mut self,
+        kernel: Kernel,
+        x: Act,
+        columns: Range<u32>,
+        patch: &StoredPatch,
+        directions: Option<&Vector>,
+        when: When,
+    ) -> Act {
+        self.expect(columns.len() == patch.width() as usize, || {
+            format!("a patch of width {} for {} columns", patch.width(), columns.len())
+        });
+        let across = if directions.is_some() { 1 } else { patch.width().div_ceil(64) };
+        for part in patch.parts() {
+            let (mut dims, mut bound) = self.edit(&x, &columns, when);
+            dims.push(patch.entries());
+            dims.extend(patch.place());
+            dims.extend([part.rows.start, part.rows.len() as u32]);
+            bound.extend([Bound::Memory(patch.index()), Bound::Memory(part.memory.clone())]);
+            bound.extend(directions.map(|directions| Bound::Memory(directions.memory())));
+            let grid = Grid { across, along: along(&x) };
+            self.recorded.push(Recorded { kernels: vec![kernel], dims, bound, grid });
+        }
         x
     }
 

@@ -175,6 +175,27 @@ async fn summed(gpu: Gpu, limit: u64) -> Outcome {
                 }
             }
         }
+        // Products of rows, with those of their pairs in another part of the store.
+        let vector = numbers.vector(width);
+        let found = Store::row_products(&[(&store, &vector)]).await.map_err(said)?.swap_remove(0);
+        if found.len() != rows {
+            return Err(format!("products of {} rows of {rows}", found.len()));
+        }
+        let of_row = |row: usize| (row < rows).then(|| &x[row * width..(row + 1) * width]);
+        for (row, found) in found.iter().enumerate() {
+            for (found, other) in found.iter().zip([Some(&vector[..]), of_row(row), of_row(row ^ 1)]) {
+                let terms = of_row(row).into_iter().flatten().zip(other.into_iter().flatten());
+                let terms = terms.map(|(&a, &b)| f64::from(a) * f64::from(b));
+                let (exact, size) = (terms.clone().sum::<f64>(), terms.map(f64::abs).sum::<f64>());
+                let off = (f64::from(*found) - exact).abs();
+                if !(off <= 8.0 * f64::from(f32::EPSILON) * size) {
+                    return Err(format!("{rows} by {width}, row {row}: {found} instead of {exact}"));
+                }
+            }
+        }
+        if Store::row_products(&[(&store, &vec![0.0; width + 1])]).await.is_ok() {
+            return Err("a vector of another width was taken".to_owned());
+        }
         if store.weighted_sum(&vec![0.0; rows + 1]).await.is_ok() {
             return Err("more weights than rows were taken".to_owned());
         }
