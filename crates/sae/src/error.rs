@@ -28,4 +28,6 @@ pub enum SaeError {
          set apply_b_dec_to_input to false, or choose another file"
     )]
     Transcoder,
+    #[error("one SAE writes {first} numbers and the other {second}: compare two of the same activation")]
+    Unlike { first: usize, second: usize },
 }

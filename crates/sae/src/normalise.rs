@@ -45,4 +45,9 @@ impl Scale {
     pub fn undo(self, x: f32) -> f32 {
         (f64::from(x) * self.factor + self.mean) as f32
     }
+
+    /// What [`Scale::undo`] makes `x` of; 0 where it makes one number of all.
+    pub fn redo(self, x: f32) -> f32 {
+        if self.factor > 0.0 { ((f64::from(x) - self.mean) / self.factor) as f32 } else { 0.0 }
+    }
 }

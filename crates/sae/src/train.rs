@@ -11,7 +11,7 @@ mod fit;
 mod options;
 mod parallel;
 mod pursue;
-mod random;
+pub(crate) mod random;
 mod rows;
 mod select;
 mod start;
