@@ -21,7 +21,7 @@ impl Sae {
         assert!(x.len().is_multiple_of(self.d_in), "whole rows");
         let mut features = Vec::with_capacity(x.len() / self.d_in);
         for x in x.chunks(ROWS * self.d_in) {
-            let prepared = self.prepared(x);
+            let prepared = self.prepare(x);
             match self.activation {
                 Activation::MatchingPursuit { .. } => {
                     features.extend(prepared.chunks_exact(self.d_in).map(|x| self.pursue(x)));
@@ -38,8 +38,8 @@ impl Sae {
         features
     }
 
-    /// What a feature's row reads, `[n, d_in]`: normalised, the bias taken off.
-    fn prepared(&self, x: &[f32]) -> Vec<f32> {
+    /// What a feature's row reads of activations `[n, d_in]`: normalised, the bias taken off. `[n, d_in]`.
+    pub fn prepare(&self, x: &[f32]) -> Vec<f32> {
         let mut prepared = x.to_vec();
         for x in prepared.chunks_exact_mut(self.d_in) {
             if self.normalisation != Normalisation::None {
@@ -53,8 +53,8 @@ impl Sae {
         prepared
     }
 
-    /// The features of pre-activations `[d_sae]`.
-    fn activate(&self, hidden: &[f32]) -> Features {
+    /// The features of pre-activations `[d_sae]`, the encoder's bias among them. Matching pursuit has none: it panics.
+    pub fn activate(&self, hidden: &[f32]) -> Features {
         let numbered = || hidden.iter().zip(0u32..);
         match &self.activation {
             Activation::Relu => numbered().filter(|&(&h, _)| h > 0.0).map(|(&h, i)| (i, h)).collect(),

@@ -10,6 +10,7 @@ mod error;
 mod fold;
 mod gradient_pursuit;
 mod normalise;
+mod part;
 mod products;
 mod pursuit;
 pub mod train;

@@ -42,6 +42,11 @@ impl Scale {
         ((f64::from(x) - self.mean) / self.divisor) as f32
     }
 
+    /// What a reconstructed number is multiplied by.
+    pub fn factor(self) -> f64 {
+        self.factor
+    }
+
     pub fn undo(self, x: f32) -> f32 {
         (f64::from(x) * self.factor + self.mean) as f32
     }
