@@ -55,6 +55,11 @@ pub enum Kernel {
     StoreRows,
     WeightedSum,
     RowProducts,
+    FeatureInput,
+    ActivateFeatures,
+    KeepLargest,
+    StrongestFeatures,
+    EditFeatures,
 }
 
 macro_rules! shader {
@@ -86,7 +91,7 @@ impl Kernel {
     ];
 
     /// Edits and their conditions, and what looks at activations and text.
-    const INTERVENTIONS: [Kernel; 15] = [
+    const INTERVENTIONS: [Kernel; 20] = [
         Kernel::EditAdd,
         Kernel::EditSet,
         Kernel::EditScale,
@@ -102,6 +107,11 @@ impl Kernel {
         Kernel::StoreRows,
         Kernel::WeightedSum,
         Kernel::RowProducts,
+        Kernel::FeatureInput,
+        Kernel::ActivateFeatures,
+        Kernel::KeepLargest,
+        Kernel::StrongestFeatures,
+        Kernel::EditFeatures,
     ];
 
     /// Every kernel that weights of these formats can need.
@@ -161,7 +171,11 @@ impl Kernel {
             | Kernel::TokenLogits
             | Kernel::EditDisplace
             | Kernel::RowProducts
-            | Kernel::Gate => lanes,
+            | Kernel::Gate
+            | Kernel::FeatureInput
+            | Kernel::KeepLargest
+            | Kernel::StrongestFeatures
+            | Kernel::EditFeatures => lanes,
             _ => 1,
         }
     }
@@ -213,6 +227,11 @@ impl Kernel {
             Kernel::StoreRows => (shader!("store_rows"), &[]),
             Kernel::WeightedSum => (shader!("weighted_sum"), &[]),
             Kernel::RowProducts => (shader!("row_products"), &[]),
+            Kernel::FeatureInput => (shader!("feature_input"), &[shader!("feature_scale")]),
+            Kernel::ActivateFeatures => (shader!("activate_features"), &[]),
+            Kernel::KeepLargest => (shader!("keep_largest"), &[shader!("largest")]),
+            Kernel::StrongestFeatures => (shader!("strongest_features"), &[shader!("largest")]),
+            Kernel::EditFeatures => (shader!("edit_features"), &[shader!("edited"), shader!("feature_scale")]),
         };
         let mut source = String::from(shader!("step"));
         if let Some(quant) = self.quant() {

@@ -10,6 +10,7 @@ mod act;
 mod adapter;
 mod attention_text;
 mod condition;
+mod encoder;
 mod error;
 mod faults;
 mod fold_text;
@@ -44,6 +45,7 @@ pub use act::Act;
 pub use adapter::{AdapterSummary, Handicap};
 pub use attention_text::HeadBlock;
 pub use condition::{Condition, Latch, Score};
+pub use encoder::{Change, Encoder, FeatureActivation, FeatureChanges, MOST_CHANGES, Normalised};
 pub use error::GpuError;
 pub use gpu::Gpu;
 pub use kernel::Kernel;
@@ -53,7 +55,7 @@ pub use patch::{Patch, StoredPatch};
 pub use plan::{Plan, PlanStats, Want};
 pub use readback::{StepOutput, Ticket};
 pub use recorder::{
-    Activation, Columns, Coordinate, Gate, Heads, Norm, NormKind, Recorder, Rope, Rotation, TapId, When,
+    Activation, Columns, Coordinate, Gate, Heads, MOST_STRONGEST, Norm, NormKind, Recorder, Rope, Rotation, TapId, When,
 };
 pub use sample_reference::draw;
 pub use step::{ALTERNATIVES, Draw, Drawn, EDIT_SLOTS, LANE_BIT, LANES, Pick, Row, Step, TapRows};

@@ -81,7 +81,7 @@ pub struct PlanStats {
     pub submits: usize,
     /// Bytes of weights that a replay reads, each once.
     pub weight_bytes: u64,
-    /// Bytes that come back for a drawn token without alternatives.
+    /// Bytes that come back for a drawn token without alternatives, with its row of each tap.
     pub readback_bytes: u64,
 }
 
@@ -260,7 +260,7 @@ impl Plan {
             passes: 1,
             submits: 1,
             weight_bytes: self.weight_bytes,
-            readback_bytes: 8,
+            readback_bytes: 8 + self.readback.tapped_bytes(),
         }
     }
 

@@ -122,6 +122,11 @@ impl Readback {
         Readback { gpu, records, alternatives, ranks: ranks as usize, taps, free: Mutex::default() }
     }
 
+    /// Bytes of a row of every tap.
+    pub fn tapped_bytes(&self) -> u64 {
+        self.taps.iter().map(|tap| u64::from(tap.width) * 4).sum()
+    }
+
     /// Adds the copies that are wanted, submits, and asks for the results.
     pub fn submit(
         &self,

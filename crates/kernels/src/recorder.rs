@@ -6,6 +6,7 @@ mod conditions;
 mod edit_directions;
 mod edits;
 mod elementwise;
+mod features;
 mod head_results;
 mod linear;
 mod norms;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 
 pub use attention::{Heads, Rope, Rotation};
 pub use elementwise::Activation;
+pub use features::MOST_STRONGEST;
 pub use norms::{Norm, NormKind};
 
 use crate::act::{Act, Arena, Over};

@@ -9,6 +9,7 @@ mod edit_stored;
 mod edits;
 mod elementwise;
 mod faults;
+mod features;
 mod head_results;
 mod limits;
 mod long_texts;
@@ -38,6 +39,7 @@ pub fn all() -> Vec<Case> {
         edit_columns::cases(),
         edit_directions::cases(),
         edit_stored::cases(),
+        features::cases(),
         conditions::cases(),
         captures::cases(),
         penalty::cases(),
