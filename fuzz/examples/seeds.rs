@@ -212,6 +212,7 @@ fn recipes() -> Vec<(&'static str, Recipe)> {
         pairs: vec![Pair { positive: "A bright morning".into(), negative: "An empty house".into() }],
         vectors: vec![vector],
         edits: vec![Edit::add(Source::Vector(0), Site::ResidPost(1), 1.5)],
+        feature_edits: Vec::new(),
         lens: Lens::default(),
         shelf: Vec::new(),
         probe: None,

@@ -282,6 +282,7 @@ fn recipe(strength: f32) -> Recipe {
             typical_norm: 150.0,
         }],
         edits: vec![Edit::add(Source::Vector(0), tiller_engine::Site::ResidPost(12), strength)],
+        feature_edits: Vec::new(),
         lens: Lens::default(),
         shelf: Vec::new(),
         patch: Patching::default(),

@@ -8,6 +8,7 @@
 mod dataset;
 mod direction;
 mod edit;
+mod feature_edit;
 mod features;
 mod function_task;
 mod gallery;
@@ -21,6 +22,7 @@ pub use dataset::{DATASETS, DatasetError, LabelledText, ShippedDataset, classes,
 pub use direction::Direction;
 pub use edit::{Condition, Edit, Operation, Part, Source, Test};
 pub use features::{Features, HubSae, LABEL_CHARS, LABELS_LIMIT, PINNED_LIMIT, SaeRef, Unsaid};
+pub use feature_edit::{FEATURE_EDITS_LIMIT, FeatureChange, FeatureEdit, FeatureMode};
 pub use function_task::{FUNCTION_TASKS, FunctionTask, WordPair, WordPairsError, word_pairs};
 pub use gallery::{Exhibit, Finding, GALLERY, findings};
 pub use grid::{GRID_MOST_COST, GRID_STRENGTHS, grid_layers};

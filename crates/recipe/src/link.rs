@@ -108,6 +108,7 @@ mod tests {
                 typical_norm: 61.5,
             }],
             edits: vec![Edit::add(Source::Vector(0), Site::ResidPost(15), 1.6)],
+            feature_edits: Vec::new(),
             lens: Lens::default(),
             shelf: Vec::new(),
             patch: crate::Patching::default(),

@@ -1,13 +1,13 @@
 //! The schema of a recipe, and what a valid one is.
 
-use crate::{Direction, Edit, Features, Patching, Probe};
+use crate::{Direction, Edit, FEATURE_EDITS_LIMIT, FeatureEdit, Features, Patching, Probe};
 use serde::{Deserialize, Serialize};
 use tiller_sites::{ModelRef, Sampling};
 
 /// The version that this program writes, and the newest that it reads.
 /// 2 added operations, parts and conditions to edits, the repetition penalty, and the lens. 3 added probes, patching,
-/// the shelf and features.
-pub const VERSION: u32 = 3;
+/// the shelf and features. 4 added edits of features.
+pub const VERSION: u32 = 4;
 
 /// An experiment, whole.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,6 +29,9 @@ pub struct Recipe {
     /// In the order in which they act.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub edits: Vec<Edit>,
+    /// After the other edits, in the order in which they act.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub feature_edits: Vec<FeatureEdit>,
     #[serde(default, skip_serializing_if = "is_default")]
     pub lens: Lens,
     /// Vectors that no edit uses, to be compared and combined.
@@ -238,6 +241,9 @@ impl Recipe {
         self.vectors.iter().try_for_each(Vector::check)?;
         at_most("edits", self.edits.len(), limits::EDITS)?;
         self.edits.iter().try_for_each(|edit| edit.check(self.vectors.len()))?;
+        at_most("edits of features", self.feature_edits.len(), FEATURE_EDITS_LIMIT)?;
+        at_most("edits in all", self.edits.len() + self.feature_edits.len(), limits::EDITS)?;
+        self.feature_edits.iter().try_for_each(FeatureEdit::check)?;
         at_most("tokens that the lens follows", self.lens.follow.len(), limits::FOLLOWED)?;
         for token in &self.lens.follow {
             at_most("spelling of a token that the lens follows", token.chars().count(), limits::NAME_CHARS)?;

@@ -30,6 +30,7 @@ pub fn plain(model: ModelRef) -> Recipe {
         pairs: Vec::new(),
         vectors: Vec::new(),
         edits: Vec::new(),
+        feature_edits: Vec::new(),
         lens: Lens::default(),
         shelf: Vec::new(),
         patch: tiller_recipe::Patching::default(),

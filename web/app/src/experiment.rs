@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use tiller_protocol::{Directions, Lane, LayerDirection, RunSpec};
 use tiller_recipe::{
-    Edit, Features, Lens, Pair, Patching, Probe, Prompt, Recipe, Shelved, Source, Turn, VERSION, Vector, View,
+    Edit, FeatureEdit, Features, Lens, Pair, Patching, Probe, Prompt, Recipe, Shelved, Source, Turn, VERSION, Vector,
+    View,
 };
 use tiller_sites::{ModelRef, Positions, Sampling, Site, VectorMethod, catalogue};
 
@@ -27,6 +28,8 @@ pub struct Experiment {
     pub control: Option<u32>,
     /// Edits that came with a link and that this view only shows.
     pub further: Vec<FurtherEdit>,
+    /// They act after all other edits.
+    pub feature_edits: Vec<FeatureEdit>,
     pub lens: Lens,
     /// Vectors kept beside it. They stay when another experiment is opened.
     pub shelf: Arc<Vec<Shelved>>,
@@ -119,6 +122,7 @@ impl Experiment {
             positions: Positions::All,
             control: None,
             further: Vec::new(),
+            feature_edits: Vec::new(),
             lens: Lens::default(),
             shelf: Arc::default(),
             patch: Patching::default(),
@@ -192,6 +196,7 @@ impl Experiment {
             pairs: self.pairs.clone(),
             vectors,
             edits,
+            feature_edits: self.feature_edits.clone(),
             lens: self.lens.clone(),
             // They would make every other link long.
             shelf: if view == View::Vectors { self.shelf.to_vec() } else { Vec::new() },
@@ -238,6 +243,7 @@ impl Experiment {
             }),
             positions: main.map(|edit| edit.positions).unwrap_or_default(),
             further,
+            feature_edits: recipe.feature_edits,
             lens: recipe.lens,
             shelf: Arc::new(recipe.shelf),
             patch: recipe.patch,
