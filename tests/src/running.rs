@@ -42,6 +42,7 @@ pub fn generation(prompts: &[&[u32]], max_tokens: u32) -> Generation {
         max_tokens,
         end_tokens: Vec::new(),
         alternatives: false,
+        features: None,
     }
 }
 

@@ -85,6 +85,7 @@ fn greedy(session: &mut Session, reference: &Reference) -> Vec<u32> {
         max_tokens: reference.greedy.len() as u32,
         end_tokens: Vec::new(),
         alternatives: false,
+        features: None,
     };
     let (results, _) = pollster::block_on(session.engine.generate(&what, &(), || 0.0, |_| {})).expect("it writes");
     results.into_iter().next().expect("one lane").tokens

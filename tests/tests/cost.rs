@@ -18,6 +18,7 @@ fn cost(session: &mut Session, edits: Vec<Edit>) -> StepCost {
         max_tokens: 2,
         end_tokens: Vec::new(),
         alternatives: false,
+        features: None,
     };
     pollster::block_on(session.engine.generate(&what, &(), || 0.0, |_| {})).expect("it writes");
     session.engine.step_cost(DECODE_ROWS).expect("a decode plan was recorded")

@@ -9,10 +9,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tiller_engine::{
-    BackendKind, Condition, Edit, Engine, Generation, Gpu, Harvest, Lane, Operation, Part, PatchRows, Positions,
-    Sampling, Site, TapRows, Test,
+    BackendKind, Condition, Dictionary, Edit, Engine, FeatureChange, Generation, Gpu, Harvest, Lane, Operation, Part,
+    PatchRows, Positions, Sampling, Site, TapRows, Test,
 };
 use tiller_model::{ModelFiles, TinyLlama};
+use tiller_sae::{Activation, Normalisation, Sae};
 use tiller_tests::docs;
 
 const TOLERANCE: f64 = 2e-5;
@@ -69,6 +70,58 @@ fn plus(x: &[f64], c: f64, v: &[f64]) -> Vec<f64> {
 
 type Formula = Box<dyn Fn(&[f64], u32) -> Vec<f64>>;
 
+/// Of a sparse autoencoder: ReLU, nothing normalised.
+const FEATURES: usize = 12;
+
+const CHANGES: [(u32, FeatureChange); 4] = [
+    (7, FeatureChange::Set(0.5)),
+    (2, FeatureChange::Add(-0.25)),
+    (9, FeatureChange::Scale(0.0)),
+    (4, FeatureChange::Clamp { low: 0.05, high: 0.1 }),
+];
+
+/// Features changed, in every way.
+fn features(width: usize) -> (Operation, Formula) {
+    let (enc, dec) = (numbers(FEATURES * width, 0.37), numbers(FEATURES * width, 1.7));
+    let (b_enc, b_dec) = (numbers(FEATURES, 0.8), numbers(width, 2.3));
+    let of = |values: &[f64]| values.iter().map(|&x| x as f32).collect::<Vec<f32>>();
+    let sae = Sae {
+        d_in: width,
+        d_sae: FEATURES,
+        w_enc: of(&enc),
+        b_enc: of(&b_enc),
+        w_dec: of(&dec),
+        b_dec: of(&b_dec),
+        apply_b_dec_to_input: true,
+        activation: Activation::Relu,
+        normalisation: Normalisation::None,
+        transcoder: None,
+    };
+    let operation = Operation::Features {
+        sae: Dictionary::new(Arc::new(sae), false),
+        changes: CHANGES.into(),
+        directions: None,
+        coefficient: 0.5,
+    };
+    let formula = move |x: &[f64], _| {
+        let seen = plus(x, -1.0, &b_dec);
+        let mut y = x.to_vec();
+        for (feature, change) in CHANGES {
+            let columns = feature as usize * width..(feature as usize + 1) * width;
+            let f = (dot(&seen, &enc[columns.clone()]) + b_enc[feature as usize]).max(0.0);
+            let to = match change {
+                FeatureChange::Set(value) => f64::from(value),
+                FeatureChange::Add(value) => f + f64::from(value),
+                FeatureChange::Scale(factor) => f * f64::from(factor),
+                FeatureChange::Clamp { low, high } => f.clamp(low.into(), high.into()),
+            };
+            y = plus(&y, 0.5 * (to - f), &dec[columns]);
+        }
+        y
+    };
+    (operation, Box::new(formula))
+}
+
 /// An operation on `width` numbers with its name and what it does to the part x of the token at a position.
 fn operations(width: usize) -> Vec<(&'static str, Operation, Formula)> {
     let (v, w) = (numbers(width, 0.7), numbers(width, 1.3));
@@ -95,6 +148,7 @@ fn operations(width: usize) -> Vec<(&'static str, Operation, Formula)> {
         Box::new(move |x, _| plus(x, f(dot(x, &d)), &d))
     };
     let direction = floats(&v);
+    let (of_features, features_formula) = features(width);
     vec![
         ("add", Operation::Add { vector: floats(&v), coefficient: 0.75 }, Box::new(move |x, _| plus(x, 0.75, &v1))),
         ("zero", Operation::Zero { coefficient: 1.0 }, Box::new(|x, _| vec![0.0; x.len()])),
@@ -129,6 +183,7 @@ fn operations(width: usize) -> Vec<(&'static str, Operation, Formula)> {
                 found.map_or_else(|| x.to_vec(), |(_, values)| values.clone())
             }),
         ),
+        ("features", of_features, features_formula),
     ]
 }
 
@@ -145,13 +200,15 @@ fn parts() -> Vec<(&'static str, Site, Part, Vec<usize>)> {
     ]
 }
 
-/// Listed units are not next to one another: what needs a direction in the activation is refused for them.
-fn fits(operation: &Operation, part: &Part) -> bool {
-    let by_unit = matches!(
-        operation,
-        Operation::Add { .. } | Operation::Zero { .. } | Operation::Set { .. } | Operation::Scale { .. }
-    );
-    by_unit || !matches!(part, Part::Units(_))
+/// What the refusal says where an operation cannot be made on a part: listed units are not next to one another, and have
+/// no directions; features are of a whole activation.
+fn refused(operation: &Operation, part: &Part) -> Option<&'static str> {
+    match (operation, part) {
+        (Operation::Features { .. }, Part::Head(_) | Part::Units(_)) => Some("whole activation"),
+        (Operation::Add { .. } | Operation::Zero { .. } | Operation::Set { .. } | Operation::Scale { .. }, _) => None,
+        (_, Part::Units(_)) => Some("listed units"),
+        _ => None,
+    }
 }
 
 fn check(
@@ -185,8 +242,8 @@ fn every_operation_does_what_its_formula_says_on_every_kind_of_part() {
         for (part_name, site, part, columns) in parts() {
             for (name, operation, formula) in operations(columns.len()) {
                 let edit = Edit::new(site, operation).on(part.clone());
-                if !fits(&edit.operation, &part) {
-                    let refused = pollster::block_on(engine.harvest(
+                if let Some(said) = refused(&edit.operation, &part) {
+                    let found = pollster::block_on(engine.harvest(
                         &Harvest {
                             prompts: &[PROMPT.to_vec()],
                             sites: &[site],
@@ -197,7 +254,7 @@ fn every_operation_does_what_its_formula_says_on_every_kind_of_part() {
                         |_, _| {},
                         |_| {},
                     ));
-                    assert!(refused.is_err_and(|error| error.to_string().contains("listed units")), "{name}");
+                    assert!(found.is_err_and(|error| error.to_string().contains(said)), "{name}");
                     continue;
                 }
                 // At the even positions only.
@@ -210,13 +267,29 @@ fn every_operation_does_what_its_formula_says_on_every_kind_of_part() {
     docs::holds("edits.md", &table(&tested));
 }
 
+/// What the table's cells do not say.
+const ABOUT_FEATURES: &str = "\
+The features of a sparse autoencoder (SAE) can be set, added to, scaled (by 0: ablated) and clamped. Each listed feature
+moves the activation along its own direction by what its value changes, so what the SAE leaves out stays exactly as it
+was. All architectures but matching pursuit and transcoders, with every normalisation, centred or not
+(`tests/tests/features.rs`); at most 64 features an edit. Of ReLU, JumpReLU and gated SAEs only the listed rows of the
+encoder are computed; of a TopK one all of them, because whether a feature is among the k depends on the others.
+
+A condition can be a feature's value: at the tokens where it is above a threshold (gated by the token), or, latched, from
+the first such token on (gated by the sequence). The value is the one after the SAE's activation function, so of a TopK
+SAE a feature that is not among the k has none, whatever its pre-activation is: a probe along its encoder row would open
+the gate there.
+";
+
 fn table(tested: &BTreeSet<(&str, &str, &str)>) -> String {
     let parts = parts();
     let mut text = String::from(
         "# Edits\n\nEvery cell is a test (`tests/tests/edits.rs`), on both backends, against the operation's formula in \
          f64. A dash: refused,\nwith a sentence that says so. Conditions (on tokens, on a probe, on a cosine, latched) \
-         are tested there too.\n\n| operation |",
+         are tested there too.\n\n",
     );
+    text += ABOUT_FEATURES;
+    text += "\n| operation |";
     let mut rule = String::from("\n|---|");
     for (part, site, ..) in &parts {
         text += &format!(" {part} (`{site}`) |");
@@ -386,6 +459,7 @@ fn conditions_carry_on_while_a_text_is_written() {
                 max_tokens: 12,
                 end_tokens: Vec::new(),
                 alternatives: false,
+                features: None,
             };
             let (lanes, _) = pollster::block_on(engine.generate(&what, &(), || 0.0, |_| {})).expect("it writes");
             for (lane, edits) in lanes.iter().zip([&[][..], std::slice::from_ref(&edit)]) {
@@ -416,6 +490,7 @@ fn the_repetition_penalty_is_the_formula_on_both_backends() {
             max_tokens: 24,
             end_tokens: Vec::new(),
             alternatives: false,
+            features: None,
         };
         let (lanes, _) = pollster::block_on(engine.generate(&what, &(), || 0.0, |_| {})).expect("it writes");
         let tokens = lanes[0].tokens.clone();

@@ -1,6 +1,7 @@
 //! What a backend does: the fused steps between activation sites.
 
 use crate::EngineError;
+use crate::features::FeatureReading;
 use std::ops::Range;
 use tiller_formats::Quant;
 use tiller_kernels::TapRows;
@@ -145,6 +146,19 @@ pub trait Pass {
     /// Hands out a copy of the columns of `x` that `site` takes, in the order of the calls.
     fn tap(&mut self, x: &Self::Act, site: Site, columns: Range<u32>, rows: TapRows) -> Result<(), EngineError>;
 
+    /// Hands out the strongest features of the columns of `x` that the reading's site takes, `[rows, most, 2]`: number
+    /// and value, descending, zeros at the end; in the order of the taps.
+    fn strongest_features(
+        &mut self,
+        x: &Self::Act,
+        columns: Range<u32>,
+        reading: &FeatureReading,
+    ) -> Result<(), EngineError>;
+
+    /// Hands out, for each row of `logits`, those of `tokens` (each once), and then the logarithm of the sum of the
+    /// exponentials of all: `[rows, tokens + 1]`.
+    fn tap_logits(&mut self, logits: &Self::Act, tokens: &[u32]) -> Result<(), EngineError>;
+
     /// Remembers the step's tokens at their places, for [`Pass::penalise`].
     fn remember_tokens(&mut self) -> Result<(), EngineError>;
 
@@ -156,8 +170,4 @@ pub trait Pass {
 }
 
 pub type Matrix<P> = <<P as Pass>::Device as Device>::Matrix;
-    /// Hands out, for each row of `logits`, those of `tokens` (each once), and then the logarithm of the sum of the
-    /// exponentials of all: `[rows, tokens + 1]`.
-    fn tap_logits(&mut self, logits: &Self::Act, tokens: &[u32]) -> Result<(), EngineError>;
-
 pub type Vector<P> = <<P as Pass>::Device as Device>::Vector;

@@ -9,6 +9,7 @@ mod attention;
 mod blocks;
 mod dot;
 mod edits;
+mod features;
 mod fused_attention;
 mod matrix;
 mod norm;

@@ -8,13 +8,14 @@ mod condition;
 mod plan;
 
 use crate::EngineError;
+use crate::features::{Dictionary, FeatureChange};
 use std::sync::Arc;
 use tiller_sites::{Positions, Site};
 
 pub(crate) use cached::CachedPart;
 pub use cached::CachedRows;
 pub use condition::{Condition, Test};
-pub(crate) use plan::{Change, Columns, Coordinate, Gate, PlannedEdit, mask, plan_edits};
+pub(crate) use plan::{Change, Columns, Coordinate, FeatureChanges, Gate, PlannedEdit, mask, plan_edits};
 
 /// A change to the activation at one site.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,6 +69,12 @@ pub enum Operation {
     /// `x + coefficient * |values - x| d` with the values that [`Operation::PatchFrom`] would put in and a direction d for
     /// each, `[rows, width]` in their order: as long a step as the patch, another way.
     Displace { rows: CachedRows, directions: Arc<[f32]>, coefficient: f32 },
+    /// `x + coefficient * u * sum_i (g_i(f_i) - f_i) d_i` over the listed features i of a sparse autoencoder: f the
+    /// features of this x, before any of them is changed; g what is made of them; d their directions; u what brings the
+    /// directions to x's units where the SAE normalises (else 1). What the SAE leaves out of x stays exactly as it was.
+    /// At most [`MOST_FEATURES`](crate::MOST_FEATURES) features, none twice; the whole activation alone. `directions`:
+    /// `[changes, d_in]`, written instead of the SAE's own, as a control does.
+    Features { sae: Dictionary, changes: Arc<[(u32, FeatureChange)]>, directions: Option<Arc<[f32]>>, coefficient: f32 },
 }
 
 /// Activations by position, to be patched in.
@@ -112,7 +119,8 @@ impl Edit {
             | Operation::Map { coefficient, .. }
             | Operation::Patch { coefficient, .. }
             | Operation::PatchFrom { coefficient, .. }
-            | Operation::Displace { coefficient, .. } => *coefficient,
+            | Operation::Displace { coefficient, .. }
+            | Operation::Features { coefficient, .. } => *coefficient,
             Operation::Scale { factor } | Operation::Rescale { factor, .. } => *factor,
             Operation::Cap { .. } => 1.0,
             Operation::Suppress { strength, .. } => *strength,

@@ -2,6 +2,7 @@
 
 use crate::cpu::{Cpu, CpuKv, CpuPass, Geometry, Latches, Rotation, StepState, Team, Way};
 use crate::edit::{Edit, PlannedEdit, plan_edits};
+use crate::features::{Encoders, FeatureReading};
 use crate::forward::forward;
 use crate::generate::DECODE_ROWS;
 use crate::gpu::{GpuPass, GpuState};
@@ -115,6 +116,7 @@ impl Engine {
             lane_tokens: [0; LANES as usize],
             latches: Latches::default(),
             text: Vec::new(),
+            encoders: Encoders::default(),
             team: None,
         });
         Ok(Engine { config, kv_rows, backend: Backend::Cpu { weights, state } })
@@ -201,6 +203,12 @@ impl Engine {
         }
         let keys = keys_for(taps.iter().chain(edits.iter().map(|edit| &edit.site)), tokens);
         Ok((plan_edits(edits, &self.config, keys)?, keys))
+    }
+
+    /// Checks that a reading of features fits the model.
+    pub(crate) fn check_reading(&self, reading: &FeatureReading) -> Result<(), EngineError> {
+        self.config.check_site(reading.site)?;
+        reading.check(self.config.site_width(reading.site, 0) as usize)
     }
 
     pub(crate) fn check_tokens(&self, tokens: &[u32]) -> Result<(), EngineError> {

@@ -16,6 +16,8 @@ pub enum EngineError {
     Checkpoint(#[from] tiller_model::CheckpointError),
     #[error("the edit at {site} cannot be made: {what}")]
     Edit { site: tiller_sites::Site, what: String },
+    #[error("the SAE cannot be run at {site}: {what}")]
+    Sae { site: tiller_sites::Site, what: String },
     #[error("the CPU backend failed ({0}): load the model again")]
     Cpu(#[from] candle_core::Error),
     #[error(

@@ -59,6 +59,9 @@ where
         Head::Rows => x,
     };
     let mut logits = at.logits(pass, weights, &x)?;
+    if let Some(tokens) = &shape.logits_of {
+        pass.tap_logits(&logits, tokens)?;
+    }
     if let Head::Draw { alternatives } = shape.head {
         if shape.repetition_penalty != 1.0 {
             logits = pass.penalise(logits, shape.repetition_penalty)?;
@@ -67,9 +70,6 @@ where
     }
     Ok(at.tapped)
 }
-    if let Some(tokens) = &shape.logits_of {
-        pass.tap_logits(&logits, tokens)?;
-    }
 
 /// The end of a pass alone: logits of the residual streams `[rows, d_model]` that the step's tokens name. Their tap is
 /// the only one.
@@ -170,6 +170,9 @@ impl Sites<'_> {
         for &(_, rows) in self.shape.taps.iter().filter(|(s, _)| *s == site) {
             pass.tap(&x, site, self.config.site_columns(site, self.shape.keys), rows)?;
             self.tapped.push(site);
+        }
+        if let Some(reading) = self.shape.features.as_ref().filter(|reading| reading.site == site) {
+            pass.strongest_features(&x, self.config.site_columns(site, self.shape.keys), reading)?;
         }
         Ok(x)
     }

@@ -2,6 +2,7 @@
 
 use crate::edit::{Edit, MAX_EDITS, mask};
 use crate::engine::{BackendKind, Engine, PREFILL_ROWS, Pending};
+use crate::features::{FeatureReading, features_of_rows};
 use crate::pass_shape::{Head, PassShape};
 use crate::{Controls, EngineError};
 use std::collections::VecDeque;
@@ -26,6 +27,8 @@ pub struct Generation {
     pub end_tokens: Vec<u32>,
     /// Whether the most probable tokens are handed out with each that is drawn.
     pub alternatives: bool,
+    /// What is read of each token that a lane reads, and handed out with the next one that it writes.
+    pub features: Option<FeatureReading>,
 }
 
 /// One of the texts that are written side by side.
@@ -45,6 +48,10 @@ pub struct Written {
     pub drawn: Drawn,
     /// The strengths of the edits in the step that drew it, each in its operation's own terms.
     pub strengths: Vec<f32>,
+    /// Where features are read: the strongest of each token that the lane has read since its last one was handed out, by
+    /// number and value, descending. With the first, those of the whole prompt; with each other, those of the token
+    /// before it.
+    pub features: Vec<Vec<(u32, f32)>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +98,8 @@ struct Running {
     end_of_room: LaneEnd,
     tokens: Vec<u32>,
     end: Option<LaneEnd>,
+    /// Features of tokens that it has read.
+    features: Vec<Vec<(u32, f32)>>,
 }
 
 /// A step in flight, and which lanes drew in it.
@@ -116,18 +125,27 @@ impl Engine {
         if what.lanes.is_empty() || what.lanes.len() > DECODE_ROWS as usize {
             return Err(EngineError::TooManyLanes { limit: DECODE_ROWS as usize });
         }
+        what.features.as_ref().map_or(Ok(()), |reading| self.check_reading(reading))?;
         // Patterns have room for all that a lane may write.
         let (edits, keys) = self.plan(&what.edits, &[], self.lane_room(what.lanes.len()))?;
         let repetition_penalty = what.sampling.clamped().repetition_penalty;
         let head = Head::Draw { alternatives: what.alternatives };
-        let shape =
-            PassShape { taps: Vec::new(), edits, keys, repetition_penalty, blocks: usize::MAX, head, logits_of: None };
+        let shape = PassShape {
+            taps: Vec::new(),
+            features: what.features.clone(),
+            edits,
+            keys,
+            repetition_penalty,
+            blocks: usize::MAX,
+            head,
+            logits_of: None,
+        };
         let silent = PassShape { head: Head::Skip, ..shape.clone() };
         let mut lanes = self.place(what)?;
         let sampling = draw_settings(what.sampling);
         let mut timing = Timing { started: clock(), ..Timing::default() };
 
-        let first = self.prefill(what, &lanes, controls, [&silent, &shape], sampling).await?;
+        let first = self.prefill(what, &mut lanes, controls, [&silent, &shape], sampling).await?;
         let mut submitted = u32::from(first.is_some());
         let mut queue: VecDeque<Flying> = first.into_iter().collect();
         let in_flight = match self.backend() {
@@ -149,8 +167,11 @@ impl Engine {
             } else {
                 timing.decode_steps += 1;
             }
+            let most = what.features.as_ref().map_or(0, |reading| reading.most);
+            let mut features = output.taps.first().into_iter().flat_map(|numbers| features_of_rows(numbers, most));
             for (&lane, drawn) in step.lanes.iter().zip(output.drawn) {
                 let running = &mut lanes[lane];
+                running.features.extend(features.next());
                 // A lane may have ended while this step was on its way.
                 if running.end.is_some() {
                     continue;
@@ -161,7 +182,8 @@ impl Engine {
                 } else if running.tokens.len() as u32 >= running.room {
                     running.end = Some(running.end_of_room);
                 }
-                on_token(Written { lane, index: step.index, drawn, strengths: step.strengths.clone() });
+                let features = std::mem::take(&mut running.features);
+                on_token(Written { lane, index: step.index, drawn, strengths: step.strengths.clone(), features });
             }
             timing.finished = clock();
             controls.pause().await;
@@ -206,6 +228,7 @@ impl Engine {
                 end_of_room,
                 tokens: Vec::new(),
                 end: (room == 0).then_some(end_of_room),
+                features: Vec::new(),
             });
         }
         Ok(placed)
@@ -216,7 +239,7 @@ impl Engine {
     async fn prefill(
         &mut self,
         what: &Generation,
-        lanes: &[Running],
+        lanes: &mut [Running],
         controls: &impl Controls,
         [silent, drawing]: [&PassShape; 2],
         sampling: Draw,
@@ -227,24 +250,29 @@ impl Engine {
         }
         let strengths = strengths(what, controls);
         let coefficients = coefficients(what, &strengths);
-        let row = |lane: usize, position: usize| Row {
+        let row = |lanes: &[Running], lane: usize, position: usize| Row {
             token: what.lanes[lane].prompt[position],
             position: position as u32,
             kv_start: lanes[lane].kv_start,
             edits: mask(&what.edits, lanes[lane].switched_on, position as u32, lanes[lane].prompt_len),
         };
         // All but the last token of each lane first, then the last tokens in one step.
-        let early = active.iter().flat_map(|&n| (0..what.lanes[n].prompt.len() - 1).map(move |p| row(n, p)));
-        let early: Vec<Row> = early.collect();
-        for rows in early.chunks(PREFILL_ROWS as usize) {
-            let step = Step { rows, picks: &[], sampling, coefficients: &coefficients };
-            self.submit(PREFILL_ROWS, silent, &step)?.collect().await?;
+        let places = active.iter().flat_map(|&n| (0..what.lanes[n].prompt.len() - 1).map(move |p| (n, p)));
+        let places: Vec<(usize, usize)> = places.collect();
+        for places in places.chunks(PREFILL_ROWS as usize) {
+            let rows: Vec<Row> = places.iter().map(|&(n, p)| row(lanes, n, p)).collect();
+            let step = Step { rows: &rows, picks: &[], sampling, coefficients: &coefficients };
+            let (output, _) = self.submit(PREFILL_ROWS, silent, &step)?.collect().await?;
+            if let (Some(reading), Some(numbers)) = (&what.features, output.taps.first()) {
+                let found = features_of_rows(numbers, reading.most);
+                places.iter().zip(found).for_each(|(&(n, _), found)| lanes[n].features.push(found));
+            }
             controls.pause().await;
             if controls.cancelled() {
                 return Ok(None);
             }
         }
-        let rows: Vec<Row> = active.iter().map(|&n| row(n, what.lanes[n].prompt.len() - 1)).collect();
+        let rows: Vec<Row> = active.iter().map(|&n| row(lanes, n, what.lanes[n].prompt.len() - 1)).collect();
         let picks = picks(&active, 0);
         let step = Step { rows: &rows, picks: &picks, sampling, coefficients: &coefficients };
         let pending = self.submit(DECODE_ROWS, drawing, &step)?;

@@ -1,11 +1,13 @@
 //! The GPU backend: running the forward pass records a plan, and a step replays it.
 
+mod features;
 mod prepared;
 mod state;
 
 use crate::EngineError;
 use crate::backend::{Device, HeadNorms, Norm, Pass};
 use crate::edit::PlannedEdit;
+use crate::features::FeatureReading;
 use prepared::{PreparedChange, PreparedCondition, PreparedEdit};
 use std::ops::Range;
 use tiller_formats::Quant;
@@ -208,8 +210,15 @@ impl Pass for GpuPass<'_> {
     }
 
     fn open_gate(&mut self, x: &Act, slot: usize) -> Result<(), EngineError> {
-        if let Some((gate_slot, PreparedCondition::Activation(condition, columns))) = &self.edits[slot].condition {
-            self.gates[slot] = Some(self.recorder.gate(x, columns.clone(), condition, *gate_slot));
+        match &self.edits[slot].condition {
+            Some((gate_slot, PreparedCondition::Activation(condition, columns))) => {
+                self.gates[slot] = Some(self.recorder.gate(x, columns.clone(), condition, *gate_slot));
+            }
+            Some((gate_slot, PreparedCondition::Feature { condition, columns, encoder, feature })) => {
+                let found = self.recorder.encode(x, columns.clone(), encoder);
+                self.gates[slot] = Some(self.recorder.gate(&found, *feature..feature + 1, condition, *gate_slot));
+            }
+            Some((_, PreparedCondition::Tokens(_))) | None => {}
         }
         Ok(())
     }
@@ -231,6 +240,14 @@ impl Pass for GpuPass<'_> {
                 recorder.edit_directions(x, columns.clone(), read, write, coordinate, *keep_norm, when)
             }
             PreparedChange::Patch(patch) => recorder.edit_patch(x, columns.clone(), patch, when),
+            PreparedChange::PatchFrom(patch) => recorder.edit_patch_stored(x, columns.clone(), patch, when),
+            PreparedChange::Displace(patch, directions) => {
+                recorder.edit_displace(x, columns.clone(), patch, directions, when)
+            }
+            PreparedChange::Features { encoder, changes } => {
+                let found = recorder.encode(&x, columns.clone(), encoder);
+                recorder.edit_features(x, columns.clone(), &found, changes, encoder, when)
+            }
         })
     }
 
@@ -246,16 +263,31 @@ impl Pass for GpuPass<'_> {
         Ok(())
     }
 
+    fn strongest_features(
+        &mut self,
+        x: &Act,
+        columns: Range<u32>,
+        reading: &FeatureReading,
+    ) -> Result<(), EngineError> {
+        let encoder = self.state.encoder(&reading.sae)?;
+        let found = self.recorder.encode(x, columns, &encoder);
+        self.recorder.strongest_features(&found, reading.most);
+        Ok(())
+    }
+
+    fn tap_logits(&mut self, logits: &Act, tokens: &[u32]) -> Result<(), EngineError> {
+        let tokens = UnitList::new(&self.state.gpu, tokens)?;
+        let found = self.recorder.token_logits(logits, &tokens);
+        self.recorder.tap(&found, TapRows::All);
+        Ok(())
+    }
+
     fn remember_tokens(&mut self) -> Result<(), EngineError> {
         self.recorder.remember_tokens(&self.state.text()?);
         Ok(())
     }
 
     fn penalise(&mut self, logits: Act, penalty: f32) -> Result<Act, EngineError> {
-            PreparedChange::PatchFrom(patch) => recorder.edit_patch_stored(x, columns.clone(), patch, when),
-            PreparedChange::Displace(patch, directions) => {
-                recorder.edit_displace(x, columns.clone(), patch, directions, when)
-            }
         Ok(self.recorder.penalise(logits, &self.state.text()?, penalty))
     }
 
@@ -264,10 +296,3 @@ impl Pass for GpuPass<'_> {
         Ok(())
     }
 }
-    fn tap_logits(&mut self, logits: &Act, tokens: &[u32]) -> Result<(), EngineError> {
-        let tokens = UnitList::new(&self.state.gpu, tokens)?;
-        let found = self.recorder.token_logits(logits, &tokens);
-        self.recorder.tap(&found, TapRows::All);
-        Ok(())
-    }
-

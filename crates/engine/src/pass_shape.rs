@@ -1,6 +1,7 @@
 //! What a pass is asked for besides its tokens: the sites to tap, the edits to make, and how far to go.
 
 use crate::edit::{Condition, PlannedEdit};
+use crate::features::FeatureReading;
 use std::sync::Arc;
 use tiller_kernels::TapRows;
 use tiller_model::is_over_keys;
@@ -11,6 +12,8 @@ use tiller_sites::Site;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct PassShape {
     pub taps: Vec<(Site, TapRows)>,
+    /// Where there is one, the shape has no taps besides.
+    pub features: Option<FeatureReading>,
     /// In the order in which they act; the index is the edit's slot.
     pub edits: Vec<PlannedEdit>,
     /// Keys for which scores and patterns have room, where a tap or an edit touches them; else 0.
@@ -54,7 +57,7 @@ impl PassShape {
             Head::Skip => taps.iter().filter_map(|(site, _)| site.layer()).max().map_or(0, |last| last as usize + 1),
             _ => usize::MAX,
         };
-        PassShape { taps, edits, keys, repetition_penalty: 1.0, blocks, head, logits_of: None }
+        PassShape { taps, edits, keys, repetition_penalty: 1.0, blocks, head, features: None, logits_of: None }
     }
 
     /// The shape of a pass that reads nothing but some tokens' logits, of every row or of the picked ones.
@@ -64,14 +67,31 @@ impl PassShape {
         PassShape { blocks: usize::MAX, head, logits_of: Some(tokens), ..shape }
     }
 
-    /// Whether a step brings anything back besides what it draws.
+    /// As far as the reading's site.
+    pub fn to_features(reading: FeatureReading, edits: Vec<PlannedEdit>, keys: u32) -> PassShape {
+        let blocks = reading.site.layer().map_or(0, |layer| layer as usize + 1);
+        let features = Some(reading);
+        PassShape {
+            taps: Vec::new(),
+            features,
+            edits,
+            keys,
+            repetition_penalty: 1.0,
+            blocks,
+            head: Head::Skip,
+            logits_of: None,
+        }
+    }
+
+    /// Whether a step brings more back than the drawn tokens.
     pub fn reads(&self) -> bool {
-        !self.taps.is_empty() || self.logits_of.is_some()
+        !self.taps.is_empty() || self.features.is_some() || self.logits_of.is_some()
     }
 
     /// Whether anything happens at `site`, so that its activation has to stand on its own.
     pub fn touches(&self, site: Site) -> bool {
         self.taps.iter().any(|&(s, _)| s == site)
+            || self.features.as_ref().is_some_and(|reading| reading.site == site)
             || self.edits.iter().any(|edit| edit.site == site || reads(edit, site))
     }
 

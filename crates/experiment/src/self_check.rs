@@ -41,6 +41,7 @@ async fn numbers(mut engine: Engine, controls: &impl Controls) -> Result<Vec<f32
         max_tokens: WRITTEN,
         end_tokens: Vec::new(),
         alternatives: false,
+        features: None,
     };
     engine.generate(&write, controls, || 0.0, |written| numbers.push(written.drawn.log_prob)).await?;
     Ok(numbers)

@@ -111,6 +111,7 @@ impl Session {
             max_tokens,
             end_tokens: self.end_tokens.clone(),
             alternatives: false,
+            features: None,
             edits,
         }
     }

@@ -11,10 +11,12 @@ pub(crate) use likelihood::{Neutral, log_odds};
 
 use crate::InterpError;
 use crate::log_softmax::LogSoftmax;
+use crate::shuffled;
 use crate::steer::random_direction;
 use serde::Serialize;
 use std::sync::Arc;
-use tiller_engine::{Controls, Edit, Engine, Harvest, Operation, Positions, Site, TapRows};
+use tiller_engine::{Condition, Controls, Edit, Engine, Harvest, Operation, Positions, Site, TapRows};
+use tiller_sae::Sae;
 
 /// The text whose perplexity says what edits cost: plain facts, in no mood.
 pub const NEUTRAL_TEXT: &str = "\
@@ -157,11 +159,19 @@ fn at_the_prompts_end(edit: &Edit) -> Edit {
 
 /// The edit as it acts on a text of `len` tokens whose first `prompt_len` are the prompt.
 fn at_listed(edit: &Edit, prompt_len: usize, len: usize) -> Edit {
-    let included = (0..len as u32).filter(|&position| edit.positions.include(position, prompt_len as u32));
-    Edit { positions: Positions::Listed(included.collect()), ..edit.clone() }
+    let listed = |positions: &Positions| {
+        let included = (0..len as u32).filter(|&position| positions.include(position, prompt_len as u32));
+        Positions::Listed(included.collect())
+    };
+    let mut condition = edit.condition.clone();
+    if let Some(Condition::Activation { positions, .. }) = &mut condition {
+        *positions = listed(positions);
+    }
+    Edit { positions: listed(&edit.positions), condition, ..edit.clone() }
 }
 
-/// The edits with random vectors of the same norms. What has no vector (a scale, a patch) stays as it is.
+/// The edits with random vectors of the same norms; those of features write, as far and at the same tokens, along the
+/// directions of other features of the SAE. What has no vector (a scale, a patch) stays as it is.
 fn randomised(edits: &[Edit], seed: u32) -> Vec<Edit> {
     let randomised = |(n, edit): (usize, &Edit)| {
         // Each edit's direction is its own; the first one's is what the seed alone gives.
@@ -178,6 +188,10 @@ fn randomised(edits: &[Edit], seed: u32) -> Vec<Edit> {
             | Operation::Cap { direction: v, .. }
             | Operation::Suppress { direction: v, .. } => *v = random(v, 0),
             Operation::Map { read, write, .. } => (*read, *write) = (random(read, 0), random(write, 1)),
+            Operation::Features { sae, changes, directions, .. } => {
+                let of = u64::from(seed) | (n as u64) << 32;
+                *directions = Some(other_directions(&sae.sae, changes.iter().map(|(feature, _)| *feature), of));
+            }
             Operation::Zero { .. }
             | Operation::Scale { .. }
             | Operation::Patch { .. }
@@ -187,6 +201,24 @@ fn randomised(edits: &[Edit], seed: u32) -> Vec<Edit> {
         Edit { operation, ..edit.clone() }
     };
     edits.iter().enumerate().map(randomised).collect()
+}
+
+/// For each feature the direction of another, none of them listed, at the length of its own: `[features, d_in]`.
+fn other_directions(sae: &Sae, listed: impl Iterator<Item = u32>, seed: u64) -> Arc<[f32]> {
+    let listed: Vec<u32> = listed.collect();
+    let length = |d: &[f32]| d.iter().map(|&d| f64::from(d).powi(2)).sum::<f64>().sqrt();
+    let is_free = |other: &usize| !listed.contains(&(*other as u32)) && length(sae.direction(*other)) > 0.0;
+    let others = shuffled(seed, sae.d_sae).into_iter().filter(is_free);
+    // A dictionary that has no others has its own for controls.
+    let own = listed.iter().map(|&feature| feature as usize);
+    let drawn = others.chain(own.clone());
+    own.zip(drawn)
+        .flat_map(|(own, other)| {
+            let (own, other) = (sae.direction(own), sae.direction(other));
+            let factor = length(own) / length(other).max(f64::MIN_POSITIVE);
+            other.iter().map(move |&d| (f64::from(d) * factor) as f32)
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -34,6 +34,7 @@ pub(super) fn change(row: &mut [f32], edit: &PlannedEdit, c: f32, position: u32)
                         x.iter_mut().zip(direction).for_each(|(x, d)| *x += step * d);
                     }
                 }
+                Change::Features(_) => unreachable!("the pass encodes its rows first"),
             }
         }
         Columns::Listed(listed) => {
@@ -43,7 +44,11 @@ pub(super) fn change(row: &mut [f32], edit: &PlannedEdit, c: f32, position: u32)
                     Change::Add(v) => *x += c * v[i],
                     Change::Set(v) => *x = towards(*x, v[i], c),
                     Change::Scale => *x *= c,
-                    Change::Directions { .. } | Change::Patch(_) | Change::PatchFrom(_) | Change::Displace { .. } => {
+                    Change::Directions { .. }
+                    | Change::Patch(_)
+                    | Change::PatchFrom(_)
+                    | Change::Displace { .. }
+                    | Change::Features(_) => {
                         unreachable!("planning refuses it")
                     }
                 }
@@ -76,12 +81,12 @@ fn along_directions(x: &mut [f32], read: &[f32], write: &[f32], f: &Coordinate, 
     }
 }
 
-/// Whether the condition holds of the activation `h` of one token, latches aside.
-pub(super) fn holds(condition: &Condition, h: &[f32]) -> bool {
-    let Condition::Activation { test, above, threshold, .. } = condition else {
+/// What the condition compares, of the activation `h` of one token. A feature is read by the pass.
+pub(super) fn value(condition: &Condition, h: &[f32]) -> f32 {
+    let Condition::Activation { test, .. } = condition else {
         unreachable!("a condition on tokens reads no activation");
     };
-    let value = match test {
+    match test {
         Test::Probe { vector, bias } => dot(h, vector) + bias,
         Test::Cosine { vector } => cosine(h, vector),
         Test::CosineToProjection { vector } => {
@@ -89,8 +94,17 @@ pub(super) fn holds(condition: &Condition, h: &[f32]) -> bool {
             let projected: Vec<f32> = vector.iter().map(|v| (s * v).tanh()).collect();
             cosine(h, &projected)
         }
-    };
-    if *above { value > *threshold } else { value < *threshold }
+        Test::Feature { .. } => unreachable!("the pass encodes its rows"),
+    }
+}
+
+/// Whether the condition holds where it found `value`, latches aside.
+pub(super) fn holds(condition: &Condition, value: f32) -> bool {
+    match condition {
+        Condition::Activation { above: true, threshold, .. } => value > *threshold,
+        Condition::Activation { above: false, threshold, .. } => value < *threshold,
+        Condition::Token(_) => unreachable!("a condition on tokens reads no activation"),
+    }
 }
 
 /// 0 where one of them is zero.

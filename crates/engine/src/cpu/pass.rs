@@ -1,14 +1,16 @@
 //! One pass on the CPU: every operation computes at once.
 
 use super::attention::{HeadGains, softmax};
-use super::edits::{Latches, change, holds};
+use super::edits::{Latches, change, holds, value};
+use super::features;
 use super::matrix::multiply;
 use super::norm;
 use super::team::Team;
 use super::{Cpu, CpuKv, CpuMatrix, Geometry, Way};
 use crate::EngineError;
 use crate::backend::{HeadNorms, Norm, Pass};
-use crate::edit::{Condition, PlannedEdit};
+use crate::edit::{Change, Columns, Condition, PlannedEdit};
+use crate::features::{Encoders, FeatureReading};
 use candle_core::{Device, Tensor};
 use std::ops::Range;
 use std::rc::Rc;
@@ -25,6 +27,8 @@ pub(crate) struct StepState {
     pub latches: Latches,
     /// The token at each place of the KV cache, while tokens are remembered.
     pub text: Vec<u32>,
+    /// By SAE.
+    pub encoders: Encoders<CpuMatrix>,
     /// Other threads that take a part in large products.
     pub team: Option<Rc<Team>>,
 }
@@ -275,9 +279,24 @@ impl Pass for CpuPass<'_> {
         let columns = gate.columns.start as usize..gate.columns.end as usize;
         let mut holding = vec![false; self.step.rows.len()];
         let width = x.x.dim(1)?;
-        for (h, r) in values(&x.x)?.chunks_exact(width).zip(self.rows_of(x)) {
+        let h = values(&x.x)?;
+        // A feature is read of all rows at once, whether they look or not.
+        let found: Option<Vec<f32>> = match &gate.feature {
+            None => None,
+            Some(test) => {
+                let seen: Vec<f32> = h.chunks_exact(width).flat_map(|h| &h[columns.clone()]).copied().collect();
+                let all = features::encode(&test.encoder, &seen, self.state, self.way)?;
+                let of = |found: &tiller_sae::Features| found.iter().find(|(i, _)| *i == test.feature).map(|f| f.1);
+                Some(all.iter().map(|found| of(found).unwrap_or(0.0)).collect())
+            }
+        };
+        for (j, (h, r)) in h.chunks_exact(width).zip(self.rows_of(x)).enumerate() {
             let looks = self.step.rows[r].edits >> gate.slot & 1 == 1;
-            holding[r] = looks && holds(&gate.condition, &h[columns.clone()]);
+            let compared = || match &found {
+                Some(found) => found[j],
+                None => value(&gate.condition, &h[columns.clone()]),
+            };
+            holding[r] = looks && holds(&gate.condition, compared());
         }
         if let Condition::Activation { latched: true, .. } = gate.condition {
             holding = self.state.latches.latch(gate.slot as usize, self.step.rows, &holding);
@@ -290,12 +309,19 @@ impl Pass for CpuPass<'_> {
         let (edit, coefficient) = (&self.edits[slot], self.step.coefficients[slot]);
         let width = x.x.dim(1)?;
         let mut edited = values(&x.x)?;
-        for (x, r) in edited.chunks_exact_mut(width).zip(self.rows_of(&x)) {
-            let row = &self.step.rows[r];
-            let open = self.gates[slot].as_ref().is_none_or(|gate| gate[r]);
-            if row.edits >> slot & 1 == 1 && open {
-                change(x, edit, coefficient, row.position);
-            }
+        let acts = |r: &usize| {
+            let open = self.gates[slot].as_ref().is_none_or(|gate| gate[*r]);
+            self.step.rows[*r].edits >> slot & 1 == 1 && open
+        };
+        let rows = edited.chunks_exact_mut(width).zip(self.rows_of(&x)).filter(|(_, r)| acts(r));
+        if let (Change::Features(what), Columns::Range(columns)) = (&edit.change, &edit.columns) {
+            let columns = columns.start as usize..columns.end as usize;
+            let mut rows: Vec<&mut [f32]> = rows.map(|(x, _)| &mut x[columns.clone()]).collect();
+            let seen: Vec<f32> = rows.iter().flat_map(|x| x.iter()).copied().collect();
+            let found = features::encode(&what.encoder, &seen, self.state, self.way)?;
+            rows.iter_mut().zip(&found).for_each(|(x, found)| features::change(x, what, found, coefficient));
+        } else {
+            rows.for_each(|(x, r)| change(x, edit, coefficient, self.step.rows[r].position));
         }
         Ok(x.over(Tensor::from_vec(edited, x.x.shape().clone(), &Device::Cpu)?))
     }
@@ -310,6 +336,18 @@ impl Pass for CpuPass<'_> {
         Ok(())
     }
 
+    fn strongest_features(
+        &mut self,
+        x: &CpuAct,
+        columns: Range<u32>,
+        reading: &FeatureReading,
+    ) -> Result<(), EngineError> {
+        let seen = values(&x.x.narrow(1, columns.start as usize, columns.len())?)?;
+        let found = features::encode(&reading.sae, &seen, self.state, self.way)?;
+        self.taps.push(found.into_iter().flat_map(|found| features::strongest(found, reading.most)).collect());
+        Ok(())
+    }
+
     fn remember_tokens(&mut self) -> Result<(), EngineError> {
         for row in self.step.rows {
             let (at, token) = ((row.kv_start + row.position) as usize, self.token(row));
@@ -320,6 +358,7 @@ impl Pass for CpuPass<'_> {
         }
         Ok(())
     }
+
     fn tap_logits(&mut self, logits: &CpuAct, tokens: &[u32]) -> Result<(), EngineError> {
         let width = logits.x.dim(1)?;
         let mut found = Vec::new();
@@ -332,7 +371,6 @@ impl Pass for CpuPass<'_> {
         self.taps.push(found);
         Ok(())
     }
-
 
     fn penalise(&mut self, logits: CpuAct, penalty: f32) -> Result<CpuAct, EngineError> {
         let vocabulary = logits.x.dim(1)?;

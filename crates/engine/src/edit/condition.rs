@@ -1,5 +1,6 @@
 //! When an edit acts.
 
+use crate::features::Dictionary;
 use std::sync::Arc;
 use tiller_sites::{Positions, Site};
 
@@ -33,12 +34,17 @@ pub enum Test {
     Cosine { vector: Arc<[f32]> },
     /// The cosine of h and `tanh(P h)`, P the projection onto the vector (Lee et al. 2024, "CAST").
     CosineToProjection { vector: Arc<[f32]> },
+    /// The value of a feature of a sparse autoencoder; among the k largest where it keeps those: a probe along the
+    /// encoder's row would say nothing of the others.
+    Feature { sae: Dictionary, feature: u32 },
 }
 
 impl Test {
-    pub(crate) fn vector(&self) -> &Arc<[f32]> {
+    /// The vector that it takes; a feature has its own encoder.
+    pub(crate) fn vector(&self) -> Option<&Arc<[f32]>> {
         match self {
-            Test::Probe { vector, .. } | Test::Cosine { vector } | Test::CosineToProjection { vector } => vector,
+            Test::Probe { vector, .. } | Test::Cosine { vector } | Test::CosineToProjection { vector } => Some(vector),
+            Test::Feature { .. } => None,
         }
     }
 }

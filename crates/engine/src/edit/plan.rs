@@ -2,6 +2,7 @@
 //! kinds of change.
 
 use super::{CachedPart, CachedRows, Condition, Edit, MAX_EDITS, MAX_RANK, Operation, Part, PatchRows, Test};
+use crate::features::{Dictionary, FeatureChange, MOST_FEATURES};
 use crate::{EngineError, RunCache};
 use std::ops::Range;
 use std::sync::Arc;
@@ -57,6 +58,24 @@ pub(crate) enum Change {
         from: CachedPart,
         directions: Arc<[f32]>,
     },
+    /// See [`Operation::Features`].
+    Features(FeatureChanges),
+}
+
+/// Changes of features, by their numbers in `encoder`; their directions are `[changes, width]`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct FeatureChanges {
+    /// The listed features alone where they are each on their own, else all.
+    pub encoder: Dictionary,
+    pub changes: Arc<[(u32, FeatureChange)]>,
+    pub directions: Arc<[f32]>,
+}
+
+/// The feature of `encoder` that a condition reads.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct FeatureTest {
+    pub encoder: Dictionary,
+    pub feature: u32,
 }
 
 /// The function f of [`Change::Directions`].
@@ -77,6 +96,8 @@ pub(crate) struct Gate {
     pub slot: u32,
     /// Columns of the activation that the condition reads; empty where it reads the token.
     pub columns: Range<u32>,
+    /// Where it reads a feature.
+    pub feature: Option<FeatureTest>,
 }
 
 /// Checks edits against the model. `keys`: what attention patterns have room for, where edits touch them.
@@ -131,6 +152,7 @@ fn plan_gate(
     config: &ModelConfig,
     keys: u32,
 ) -> Result<Gate, EngineError> {
+    let mut feature = None;
     let columns = match condition {
         Condition::Token(tokens) => {
             if let Some(&token) = tokens.iter().find(|&&token| token >= config.vocab) {
@@ -152,16 +174,20 @@ fn plan_gate(
                 );
             }
             let columns = config.site_columns(*site, keys);
-            let width = test.vector().len();
-            if width != columns.len() {
-                return Err(EngineError::VectorWidth { site: *site, expected: columns.len(), found: width });
+            if let Test::Feature { sae, feature: number } = test {
+                sae.check(*site, columns.len())?;
+                let (encoder, numbers) = sae.part(*site, &[*number])?;
+                feature = Some(FeatureTest { encoder, feature: numbers[0] });
+            }
+            if let Some(vector) = test.vector().filter(|vector| vector.len() != columns.len()) {
+                return Err(EngineError::VectorWidth { site: *site, expected: columns.len(), found: vector.len() });
             }
             let bias = if let Test::Probe { bias, .. } = test { *bias } else { 0.0 };
-            finite(edit, test.vector().iter().chain([threshold, &bias]))?;
+            finite(edit, test.vector().iter().flat_map(|vector| vector.iter()).chain([threshold, &bias]))?;
             columns
         }
     };
-    Ok(Gate { condition: condition.clone(), slot, columns })
+    Ok(Gate { condition: condition.clone(), slot, columns, feature })
 }
 
 fn columns(edit: &Edit, config: &ModelConfig, keys: u32) -> Result<Columns, EngineError> {
@@ -267,6 +293,9 @@ fn change(edit: &Edit, columns: &Columns, config: &ModelConfig) -> Result<Change
             finite(edit, directions.iter())?;
             Ok(Change::Displace { from, directions: directions.clone() })
         }
+        Operation::Features { sae, changes, directions, .. } => {
+            features(edit, sae, changes, directions.as_ref(), columns).map(Change::Features)
+        }
     }
 }
 
@@ -301,6 +330,38 @@ impl PlannedEdit {
             _ => None,
         }
     }
+}
+
+fn features(
+    edit: &Edit,
+    sae: &Dictionary,
+    changes: &Arc<[(u32, FeatureChange)]>,
+    directions: Option<&Arc<[f32]>>,
+    columns: &Columns,
+) -> Result<FeatureChanges, EngineError> {
+    if edit.part != Part::All {
+        return Err(edit.misfit("features are of the whole activation, and not of a part of it".into()));
+    }
+    sae.check(edit.site, columns.len())?;
+    let numbers: Vec<u32> = changes.iter().map(|&(feature, _)| feature).collect();
+    let mut sorted = numbers.clone();
+    sorted.sort_unstable();
+    sorted.dedup();
+    if !(1..=MOST_FEATURES).contains(&numbers.len()) || sorted.len() != numbers.len() {
+        return Err(edit.misfit(format!("it lists no feature, or one twice, or more than {MOST_FEATURES}")));
+    }
+    for (_, change) in changes.iter() {
+        change.check().map_err(|what| edit.misfit(what))?;
+    }
+    let (encoder, in_encoder) = sae.part(edit.site, &numbers)?;
+    let own = || numbers.iter().flat_map(|&feature| sae.sae.direction(feature as usize)).copied().collect();
+    let directions: Arc<[f32]> = directions.cloned().unwrap_or_else(own);
+    if directions.len() != numbers.len() * columns.len() {
+        return Err(edit.misfit("it writes by other directions than it lists features".into()));
+    }
+    finite(edit, directions.iter())?;
+    let changes = in_encoder.into_iter().zip(changes.iter()).map(|(feature, (_, change))| (feature, *change)).collect();
+    Ok(FeatureChanges { encoder, changes, directions })
 }
 
 /// The unit vector along `direction`.

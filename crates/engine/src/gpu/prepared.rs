@@ -1,10 +1,11 @@
 //! Edits with their numbers on the device.
 
-use super::GpuState;
+use super::{GpuState, features};
 use crate::EngineError;
 use crate::edit::{CachedPart, CachedRows, Change, Columns, Condition, Coordinate, Gate, PlannedEdit, Test};
 use std::ops::Range;
-use tiller_kernels::{Gpu, Patch, Score, StoredPatch, TokenSet, UnitList, Vector};
+use std::rc::Rc;
+use tiller_kernels::{Encoder, FeatureChanges, Gpu, Patch, Score, StoredPatch, TokenSet, UnitList, Vector};
 
 pub(super) struct PreparedEdit {
     /// Where it acts, unless on listed units.
@@ -23,6 +24,7 @@ pub(super) enum PreparedChange {
     Patch(Patch),
     PatchFrom(StoredPatch),
     Displace(StoredPatch, Vector),
+    Features { encoder: Rc<Encoder>, changes: FeatureChanges },
 }
 
 pub(super) enum PreparedCoordinate {
@@ -34,6 +36,13 @@ pub(super) enum PreparedCoordinate {
 pub(super) enum PreparedCondition {
     Tokens(TokenSet),
     Activation(tiller_kernels::Condition, Range<u32>),
+    /// A condition on the one number that is the feature's value.
+    Feature {
+        condition: tiller_kernels::Condition,
+        columns: Range<u32>,
+        encoder: Rc<Encoder>,
+        feature: u32,
+    },
 }
 
 impl PreparedEdit {
@@ -66,6 +75,10 @@ impl PreparedEdit {
             }
             Change::PatchFrom(from) => PreparedChange::PatchFrom(stored(gpu, from)?),
             Change::Displace { from, directions } => PreparedChange::Displace(stored(gpu, from)?, vector(directions)?),
+            Change::Features(what) => PreparedChange::Features {
+                encoder: state.encoder(&what.encoder)?,
+                changes: features::changes(gpu, what)?,
+            },
         };
         let condition = match &edit.gate {
             Some(gate) => Some((gate.slot, condition(gpu, state, vocab, gate)?)),
@@ -96,9 +109,10 @@ fn condition(gpu: &Gpu, state: &GpuState, vocab: u32, gate: &Gate) -> Result<Pre
         Condition::Token(tokens) => PreparedCondition::Tokens(TokenSet::new(gpu, vocab, tokens)?),
         Condition::Activation { test, above, threshold, latched, .. } => {
             let condition = tiller_kernels::Condition {
-                vector: Vector::new(gpu, test.vector())?,
+                vector: Vector::new(gpu, test.vector().map_or(&[1.0], |vector| vector))?,
                 score: match test {
                     Test::Probe { bias, .. } => Score::Dot { bias: *bias },
+                    Test::Feature { .. } => Score::Dot { bias: 0.0 },
                     Test::Cosine { .. } => Score::Cosine,
                     Test::CosineToProjection { .. } => Score::CosineToProjection,
                 },
@@ -106,7 +120,14 @@ fn condition(gpu: &Gpu, state: &GpuState, vocab: u32, gate: &Gate) -> Result<Pre
                 threshold: *threshold,
                 latch: if *latched { Some(state.latch(gate.slot)?) } else { None },
             };
-            PreparedCondition::Activation(condition, gate.columns.clone())
+            let columns = gate.columns.clone();
+            match &gate.feature {
+                None => PreparedCondition::Activation(condition, columns),
+                Some(test) => {
+                    let encoder = state.encoder(&test.encoder)?;
+                    PreparedCondition::Feature { condition, columns, encoder, feature: test.feature }
+                }
+            }
         }
     })
 }

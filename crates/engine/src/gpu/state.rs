@@ -2,9 +2,11 @@
 
 use crate::EngineError;
 use crate::cpu::Geometry;
+use crate::features::{Dictionary, Encoders};
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
-use tiller_kernels::{Gpu, Heads, KvCache, Latch, Rope, Text, Vector};
+use std::rc::Rc;
+use tiller_kernels::{Encoder, Gpu, Heads, KvCache, Latch, Rope, Text, Vector};
 use tiller_model::{LayerAttention, ModelConfig};
 
 /// The KV cache and what attention needs beside it; what conditions and penalties remember of the sequences.
@@ -18,6 +20,8 @@ pub(crate) struct GpuState {
     /// By the slot of the condition. Made when first asked for.
     latches: RefCell<BTreeMap<u32, Latch>>,
     text: OnceCell<Text>,
+    /// By SAE.
+    encoders: Encoders<Encoder>,
 }
 
 impl GpuState {
@@ -44,6 +48,7 @@ impl GpuState {
             layers: geometry.layers.clone(),
             latches: RefCell::default(),
             text: OnceCell::new(),
+            encoders: Encoders::default(),
         })
     }
 
@@ -64,6 +69,11 @@ impl GpuState {
         let latch = Latch::new(&self.gpu, self.kv_rows)?;
         self.latches.borrow_mut().insert(slot, latch.clone());
         Ok(latch)
+    }
+
+    /// An SAE's encoder, on the device from the first time on that it is asked for.
+    pub fn encoder(&self, dictionary: &Dictionary) -> Result<Rc<Encoder>, EngineError> {
+        self.encoders.of(dictionary, || super::features::encoder(&self.gpu, dictionary))
     }
 
     /// The token at each place of the KV cache, while tokens are remembered.

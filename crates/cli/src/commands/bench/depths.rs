@@ -68,6 +68,7 @@ async fn time_a_token(engine: &mut Engine, prompt: Vec<u32>) -> anyhow::Result<f
         // It must not end before its time.
         end_tokens: Vec::new(),
         alternatives: false,
+        features: None,
     };
     let begun = Instant::now();
     let clock = || begun.elapsed().as_secs_f64();
