@@ -27,6 +27,7 @@ impl Session {
             max_tokens: 2,
             end_tokens: Vec::new(),
             alternatives: true,
+            features: None,
         };
         self.engine.generate(&what, controls, seconds, |_| {}).await?;
         Ok(())

@@ -1,15 +1,13 @@
 //! Changes of a sparse autoencoder's features, as a recipe states them.
 
-use crate::schema::{at_most, limits, within};
+use crate::schema::{limits, within};
 use serde::{Deserialize, Serialize};
 
 /// A change of one feature while the model reads and writes, at the activation that its SAE reads. Feature edits act after
 /// a recipe's other edits, in their order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FeatureEdit {
-    /// The SAE, by the name under which it comes with the page; `None`: the one that comes for the model.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sae: Option<String>,
+    /// By its number in the recipe's SAE.
     pub feature: u32,
     pub change: FeatureChange,
     #[serde(default, skip_serializing_if = "is_constant")]
@@ -59,7 +57,6 @@ fn is_constant(mode: &FeatureMode) -> bool {
 impl FeatureEdit {
     pub(crate) fn check(&self) -> Result<(), String> {
         let value = |what: &str, value: f32| within(what, value, -MOST_VALUE..=MOST_VALUE);
-        at_most("name of an SAE", self.sae.as_deref().unwrap_or_default().chars().count(), limits::NAME_CHARS)?;
         within("strength", self.strength, -limits::STRENGTH..=limits::STRENGTH)?;
         match self.change {
             FeatureChange::Set(to) => value("value of a feature", to)?,
@@ -84,7 +81,7 @@ mod tests {
     use super::*;
 
     fn edit(change: FeatureChange, mode: FeatureMode) -> FeatureEdit {
-        FeatureEdit { sae: None, feature: 7, change, mode, strength: 1.0 }
+        FeatureEdit { feature: 7, change, mode, strength: 1.0 }
     }
 
     #[test]
@@ -121,6 +118,5 @@ mod tests {
         refused(edit(FeatureChange::Scale(0.0), FeatureMode::WhereItFires { above: -1.0 }));
         refused(edit(FeatureChange::Scale(0.0), FeatureMode::OnceInPrompt { above: f32::NAN }));
         refused(FeatureEdit { strength: 1e9, ..plain(FeatureChange::Scale(0.0)) });
-        refused(FeatureEdit { sae: Some("x".repeat(999)), ..plain(FeatureChange::Scale(0.0)) });
     }
 }

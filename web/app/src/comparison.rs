@@ -32,6 +32,7 @@ mod tests {
             log_prob: 0.0,
             alternatives: Vec::new(),
             strengths: Vec::new(),
+            features: Vec::new(),
         };
         ids.iter().enumerate().map(token).collect()
     }

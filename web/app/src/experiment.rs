@@ -159,7 +159,8 @@ impl Experiment {
 
     /// Whether the steered run can differ from the plain one.
     pub fn steers(&self) -> bool {
-        self.vectors_and_edits().1.iter().any(|edit| edit.strength != 0.0)
+        let strengths = self.feature_edits.iter().map(|edit| edit.strength);
+        self.vectors_and_edits().1.iter().map(|edit| edit.strength).chain(strengths).any(|strength| strength != 0.0)
     }
 
     pub fn run(&self, lanes: Vec<Lane>) -> RunSpec {
@@ -170,6 +171,8 @@ impl Experiment {
             max_tokens: self.max_tokens,
             vectors,
             edits,
+            feature_edits: self.feature_edits.clone(),
+            follow_features: false,
             lanes,
         }
     }
@@ -180,6 +183,7 @@ impl Experiment {
         if !self.lens.edited {
             run.vectors.clear();
             run.edits.clear();
+            run.feature_edits.clear();
         }
         run
     }

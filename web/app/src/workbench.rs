@@ -1,6 +1,7 @@
 //! The page's state: the experiment, what the worker says, and what the user can do.
 
 mod answers;
+mod feature_edits;
 mod features;
 mod grid;
 mod lens;

@@ -4,7 +4,7 @@
 //! clones); byte strings travel as `Vec<u8>`.
 
 use serde::{Deserialize, Serialize};
-use tiller_recipe::{Direction, Edit, HubSae, Pair, Patching, Prompt, Vector};
+use tiller_recipe::{Direction, Edit, FeatureEdit, HubSae, Pair, Patching, Prompt, Vector};
 pub use tiller_sites::{AccessToken, ModelRef, Positions, Sampling, Site};
 
 mod failure;
@@ -132,6 +132,10 @@ pub struct RunSpec {
     /// The vectors that the edits name by index.
     pub vectors: Vec<Vector>,
     pub edits: Vec<Edit>,
+    /// Changes of features of the SAE that is loaded. For [`Request::SetStrength`] they follow the edits.
+    pub feature_edits: Vec<FeatureEdit>,
+    /// Whether each token comes with its features.
+    pub follow_features: bool,
     /// Which runs to write.
     pub lanes: Vec<Lane>,
 }
@@ -442,6 +446,8 @@ pub struct WrittenToken {
     pub alternatives: Vec<Alternative>,
     /// The strengths of the edits when it was written.
     pub strengths: Vec<f32>,
+    /// The features of the token that it was drawn after, with their values, where they were asked for; descending.
+    pub features: Vec<(u32, f32)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -10,7 +10,8 @@ const LONGEST_NAME: usize = 300;
 const MOST: u64 = 1 << 32;
 
 fn wrong(option: &'static str, value: &Value, known: &'static str) -> SaeFileError {
-    SaeFileError::UnknownValue { option, value: shown(&value.to_string()), known }
+    let value = value.as_str().map_or_else(|| shown(&value.to_string()), |text| format!("\"{}\"", shown(text)));
+    SaeFileError::UnknownValue { option, value, known }
 }
 
 /// What is there and is not null.

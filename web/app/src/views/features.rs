@@ -1,6 +1,7 @@
 //! The Features view: which features of a sparse autoencoder the prompt has, and what each of them is.
 
 mod card;
+mod changes;
 mod contrast;
 mod dictionary;
 mod hub;
@@ -92,6 +93,7 @@ pub fn Features() -> impl IntoView {
                     <list::List/>
                     <card::Card/>
                 </div>
+                <changes::Writing/>
                 <div class="row">
                     <span class="soft small">"Save what was found: "</span>
                     <SaveText label="CSV" title="Every feature that is listed, at every token" name="features.csv"

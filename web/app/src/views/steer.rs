@@ -10,6 +10,9 @@ mod texts;
 mod write_buttons;
 
 use crate::views::prompt::PromptBox;
+pub use evidence::EvidenceRow;
+pub use texts::{Texts, Tint};
+pub use write_buttons::WriteButtons;
 use leptos::prelude::*;
 
 #[component]
@@ -22,9 +25,9 @@ pub fn Steer() -> impl IntoView {
                 <div data-part="sampling"><sampling::SamplingControls/></div>
             </aside>
             <section class="said" aria-label="What the model says">
-                <PromptBox><write_buttons::WriteButtons/></PromptBox>
-                <texts::Texts/>
-                <div data-part="evidence"><evidence::EvidenceRow/></div>
+                <PromptBox><WriteButtons/></PromptBox>
+                <Texts/>
+                <div data-part="evidence"><EvidenceRow/></div>
                 <div data-part="search"><grid::GridRow/></div>
             </section>
         </div>

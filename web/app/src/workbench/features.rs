@@ -315,6 +315,7 @@ impl Workbench {
                 work.sae = SaeState::Loaded { info, of };
             }
         });
+        self.write_if_queued();
         self.features_soon();
     }
 
@@ -373,6 +374,8 @@ impl Workbench {
             }
             if let Some(of) = work.loading(job) {
                 work.sae = SaeState::Failed(of);
+                // What waited for it cannot be written.
+                self.queued.set(false);
             }
         });
     }

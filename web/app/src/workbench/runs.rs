@@ -66,6 +66,11 @@ impl Workbench {
             self.queued.set(true);
             return;
         }
+        if self.awaits_sae() {
+            self.queued.set(true);
+            self.features_soon();
+            return;
+        }
         self.queued.set(false);
         self.write_lanes(&[Lane::Plain, Lane::Steered]);
     }
@@ -79,7 +84,8 @@ impl Workbench {
 
     fn write_lanes(self, lanes: &[Lane]) {
         let job = self.new_job();
-        let run = self.experiment.get_untracked().run(lanes.to_vec());
+        let mut run = self.experiment.get_untracked().run(lanes.to_vec());
+        run.follow_features = self.follows_features();
         self.dismiss_all();
         self.evidence.set(EvidenceState::None);
         self.looked_at.set(None);
@@ -141,6 +147,8 @@ impl Workbench {
         let strengthless = |mut run: RunSpec| {
             run.lanes.clear();
             run.edits.iter_mut().for_each(|edit| edit.strength = 0.0);
+            run.feature_edits.iter_mut().for_each(|edit| edit.strength = 0.0);
+            run.follow_features = false;
             run
         };
         let now = strengthless(self.experiment.get_untracked().run(Vec::new()));
@@ -154,7 +162,8 @@ impl Workbench {
         self.plain.with_untracked(|run| {
             run.state == RunState::Done
                 && run.spec.as_ref().is_some_and(|spec| {
-                    (&spec.prompt, spec.sampling, spec.max_tokens) == (&now.prompt, now.sampling, now.max_tokens)
+                    let follows = spec.follow_features || !self.follows_features();
+                    (&spec.prompt, spec.sampling, spec.max_tokens) == (&now.prompt, now.sampling, now.max_tokens) && follows
                 })
         })
     }

@@ -136,7 +136,9 @@ pub async fn look_at(bench: &mut Bench, live: &Live, feature: u32) -> Result<Eve
             let typical_norm = match loaded.typical_norm {
                 Some(known) => known,
                 None => {
-                    let neutral = session.neutral()?;
+                    let mut neutral = session.neutral()?;
+                    // A typical length is known from a part as well, where a model has little room.
+                    neutral.truncate(session.engine.kv_rows().min(session.engine.config().context) as usize);
                     let found = typical_norms(&mut session.engine, &[layer], &neutral, live, |_, _| {}).await?;
                     *loaded.typical_norm.insert(found.first().copied().unwrap_or(1.0))
                 }

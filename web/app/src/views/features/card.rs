@@ -1,5 +1,6 @@
 //! A feature by itself: what it is called and how well that holds, what it writes, its neighbours, where it fires.
 
+use super::changes::ChangeIt;
 use super::{Looking, chip};
 use crate::features::{name_of, share, title};
 use crate::figures;
@@ -95,6 +96,7 @@ fn Body(card: FeatureCard) -> impl IntoView {
         }
     });
     view! {
+        <ChangeIt feature=card.feature/>
         <div class="logits">
             <div><h2>"Speaks against"</h2><ul data-testid="negative-logits">{side(card.negative, smallest)}</ul></div>
             <div><h2>"Speaks for"</h2><ul data-testid="positive-logits">{side(card.positive, largest)}</ul></div>

@@ -1,6 +1,7 @@
 //! Which sparse autoencoder it is, how good it is, and how to use another.
 
 use super::hub::Find;
+use crate::features::shipped_for;
 use crate::figures;
 use crate::workbench::{ModelState, SaeState, Workbench};
 use leptos::prelude::*;
@@ -19,6 +20,7 @@ pub fn Dictionary() -> impl IntoView {
         SaeState::Asked(sae, _) => Some(sae),
         _ => None,
     });
+    let comes_with_one = move || bench.experiment.with(|experiment| shipped_for(&experiment.model).is_some());
     let loading = move || bench.features.with(|work| matches!(work.sae, SaeState::Loading { .. }));
     let failed = move || bench.features.with(|work| matches!(work.sae, SaeState::Failed(_)));
     view! {
@@ -39,7 +41,7 @@ pub fn Dictionary() -> impl IntoView {
             <Show when=loading>
                 <p class="small"><button class="plain" data-testid="stop-sae" on:click=move |_| bench.stop_loading_sae()>"Stop loading it"</button></p>
             </Show>
-            <Show when=move || matches!(named.get(), Some(SaeRef::OnHub(_)))>
+            <Show when=move || matches!(named.get(), Some(SaeRef::OnHub(_))) && comes_with_one()>
                 <p class="small"><button class="plain" data-testid="shipped-sae" on:click=move |_| bench.use_shipped_sae()>"Use the one that comes with the page"</button></p>
             </Show>
             <Another/>

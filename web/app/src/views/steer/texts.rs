@@ -1,12 +1,30 @@
 //! The plain and the steered text side by side, token by token.
 
 use crate::comparison::{compare, differs};
+use crate::features::share;
 use crate::workbench::{Run, RunState, Workbench};
 use crate::{address, figures};
 use leptos::prelude::*;
 use tiller_protocol::WrittenToken;
 use wasm_bindgen::JsCast;
 use web_sys::{HtmlElement, KeyboardEvent};
+
+/// What tokens are tinted by in place of their surprise, where somebody looks at a feature.
+#[derive(Clone, Copy)]
+pub struct Tint {
+    pub feature: Memo<Option<u32>>,
+    /// The value that has all of the colour.
+    pub most: Memo<f32>,
+}
+
+impl Tint {
+    /// How deep a token's colour is, from 0 to 1; `None` where no feature is looked at.
+    fn depth(self, features: &[(u32, f32)]) -> Option<f32> {
+        let feature = self.feature.get()?;
+        let value = features.iter().find(|(found, _)| *found == feature).map_or(0.0, |(_, value)| *value);
+        Some(share(value, self.most.get()))
+    }
+}
 
 #[component]
 pub fn Texts() -> impl IntoView {
@@ -15,7 +33,18 @@ pub fn Texts() -> impl IntoView {
     let steered_title = move || {
         bench.experiment.with(|experiment| {
             let how = if experiment.control.is_some() { "Random direction" } else { "Steered" };
-            format!("{how} {}", figures::strength(experiment.strength))
+            let vector = experiment.vector.as_ref().map(|_| format!("{how} {}", figures::strength(experiment.strength)));
+            let features = match experiment.feature_edits.len() {
+                0 => None,
+                1 => Some("a changed feature".to_string()),
+                count => Some(format!("{count} changed features")),
+            };
+            match (vector, features) {
+                (Some(vector), Some(features)) => format!("{vector}, {features}"),
+                (None, Some(features)) => format!("With {features}"),
+                (Some(vector), None) => vector,
+                (None, None) => format!("{how} {}", figures::strength(experiment.strength)),
+            }
         })
     };
     let difference = move || {
@@ -26,6 +55,7 @@ pub fn Texts() -> impl IntoView {
             (of, differing) => format!("{differing} of {of} tokens differ"),
         }
     };
+    let tint = use_context::<Tint>();
     let mixed = move || bench.steered.with(|run| run.mixed);
     let done = move || {
         let done = bench.plain.with(|run| run.state == RunState::Done)
@@ -38,7 +68,11 @@ pub fn Texts() -> impl IntoView {
             <Pane run=bench.steered other=bench.plain id="steered-text" title=Signal::derive(steered_title) aside=Signal::derive(difference)/>
         </div>
         <p class="legend soft small">
-            <span><i class="swatch unlikely"></i>"the model found it unlikely"</span>
+            <Show when=move || tint.is_none_or(|tint| tint.feature.get().is_none()) fallback=|| view! {
+                <span><i class="swatch active"></i>"the feature that is looked at is active"</span>
+            }>
+                <span><i class="swatch unlikely"></i>"the model found it unlikely"</span>
+            </Show>
             <span><i class="swatch differing"></i>"not what it writes as it is"</span>
         </p>
         <TokenCard/>
@@ -102,6 +136,14 @@ fn Token(token: WrittenToken, run: RwSignal<Run>, other: RwSignal<Run>) -> impl 
     };
     // Quiet: a token the model was sure of has no tint, one in a thousand has all of it.
     let surprise = (f64::from(-token.log_prob) / 7.0).clamp(0.0, 1.0);
+    let tint = use_context::<Tint>();
+    let features = token.features.clone();
+    let style = move || match tint.and_then(|tint| tint.depth(&features)) {
+        Some(depth) => {
+            format!("--surprise:0;background:color-mix(in srgb, var(--accent) {:.1}%, transparent)", 60.0 * depth)
+        }
+        None => format!("--surprise:{surprise:.3}"),
+    };
     let strength = token.strengths.first().map(|&strength| (strength * 1e4).round() / 1e4);
     let label = format!("{}, {}", shown(&token.text), figures::probability(token.log_prob));
     view! {
@@ -109,7 +151,7 @@ fn Token(token: WrittenToken, run: RwSignal<Run>, other: RwSignal<Run>) -> impl 
             class:looked=move || bench.looked_at.get() == Some(index)
             data-token-id=token.id data-strength=strength.map(|strength| strength.to_string())
             tabindex=if index == 0 { "0" } else { "-1" } aria-label=label
-            style=format!("--surprise:{surprise:.3}")
+            style=style
             on:mouseenter=move |_| bench.looked_at.set(Some(index))
             on:focus=move |_| bench.looked_at.set(Some(index))
             on:click=move |_| bench.looked_at.set(Some(index))
