@@ -113,6 +113,7 @@ fn after_a_warm_up_no_token_waits_for_a_shader() {
         max_tokens: 3,
         end_tokens: Vec::new(),
         alternatives: true,
+        features: None,
     };
     pollster::block_on(session.engine.generate(&what, &(), || 0.0, |_| {})).expect("it writes");
     let late: Vec<_> = gpu.compiled().into_iter().filter(|kernel| !warm.contains(kernel)).collect();

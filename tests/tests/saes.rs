@@ -1,9 +1,11 @@
 //! Sparse autoencoders on a model: an SAE whose features are the planted organism's known directions finds them, and what
 //! is said of it is what was planted.
 
-use tiller_engine::Site;
+use std::sync::Arc;
+use tiller_engine::{FeatureChange, Site};
 use tiller_interp::sae::{
-    CardTexts, FeatureReading, PlacedSae, feature_logits, nearest_features, sae_card, sae_contrast, text_features,
+    CardTexts, FeatureReading, FeatureSteering, Gating, GatingQuestion, PlacedDictionary, PlacedSae, feature_logits,
+    gatings, nearest_features, sae_card, sae_contrast, text_features,
 };
 use tiller_interp::steer::random_direction;
 use tiller_sae::{Activation, Normalisation, Sae};
@@ -224,4 +226,61 @@ fn an_sae_of_few_features_is_judged_by_what_it_leaves_out() {
     let short = CardTexts { texts: &[vec![1, 2, 3]], ..what };
     let error = pollster::block_on(sae_card(engine, &place, &short, &(), |_, _| {})).unwrap_err();
     assert!(error.to_string().contains("2 tokens after their first"), "{error}");
+}
+
+/// What a change of a feature does and costs by each way of gating, after a text of the mood.
+fn by_gating(
+    organism: &mut Organism,
+    feature: u32,
+    change: FeatureChange,
+    above: f32,
+) -> Vec<tiller_interp::evidence::Evidence> {
+    let at = PlacedDictionary::new(Arc::new(planted_sae(organism)), Site::ResidPost(2), false);
+    let pairs = organism.pairs("mood");
+    // Texts of the other mood, one after the other: as many as there is room for.
+    let neutral: Vec<u32> = pairs[1..6].iter().flat_map(|pair| pair.negative.clone()).collect();
+    let what = GatingQuestion {
+        steering: FeatureSteering { feature, change, strength: 1.0 },
+        above,
+        prompt: &pairs[0].positive,
+        neutral: &neutral,
+        seeds: &[1, 2, 3, 4],
+    };
+    let mut last = 0;
+    let found = gatings(&mut organism.session.engine, &at, &what, &(), |done, total| {
+        assert!(last <= done && done <= total);
+        last = done;
+    });
+    let found = pollster::block_on(found).unwrap();
+    let ways: Vec<Gating> = found.iter().map(|found| found.gating).collect();
+    assert_eq!(ways, [Gating::Constant, Gating::Token { above }, Gating::Sequence { above }]);
+    found.into_iter().map(|found| found.evidence).collect()
+}
+
+#[test]
+fn a_feature_that_fires_at_the_prompt_s_end_alone_is_changed_alike_by_every_gate_and_costs_a_text_without_it_nothing() {
+    let mut organism = Organism::open(None);
+    // The answer is read at the last token, where the feature of the text's own mood fires; turned round, it is the other.
+    let found = by_gating(&mut organism, 6, FeatureChange::Scale(-1.0), 1.0);
+    for found in &found {
+        assert!(found.shift.value > 0.5, "{found:?}");
+        assert!((found.perplexity.value / found.perplexity_plain - 1.0).abs() < 1e-5, "{found:?}");
+        let seeds = &found.shift.random;
+        assert!(seeds.len() == 4 && seeds.windows(2).all(|pair| pair[0] != pair[1]), "{found:?}");
+    }
+    for gated in &found[1..] {
+        assert!((gated.shift.value / found[0].shift.value - 1.0).abs() < 1e-5, "{found:?}");
+        assert_eq!(gated.perplexity.value, gated.perplexity_plain, "{found:?}");
+    }
+}
+
+#[test]
+fn a_gate_that_does_not_open_changes_nothing() {
+    let mut organism = Organism::open(None);
+    // The feature of the other mood does not fire in the prompt.
+    let found = by_gating(&mut organism, 7, FeatureChange::Add(8.0), 1.0);
+    assert!(found[0].shift.value > 0.5, "{found:?}");
+    for gated in &found[1..] {
+        assert_eq!((gated.shift.value, &gated.shift.random), (0.0, &vec![0.0; 4]), "{found:?}");
+    }
 }

@@ -4,6 +4,7 @@
 //! here, once, so that the page and the native program run a recipe with the same numbers.
 
 mod edits;
+mod feature_edits;
 pub mod finding;
 mod function_prompts;
 mod probe_texts;
@@ -17,6 +18,7 @@ mod vector_file;
 mod warm_up;
 
 pub use edits::{EditError, resolve_edit, strength_unit};
+pub use feature_edits::{resolve_feature_edit, resolve_feature_edits};
 pub use function_prompts::{FEWEST_WORD_PAIRS, FunctionPromptsError};
 pub use probe_texts::{ProbeTexts, ProbeTextsError, read_at};
 pub use prompt::PromptError;

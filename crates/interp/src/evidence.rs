@@ -252,6 +252,38 @@ mod tests {
     }
 
     #[test]
+    fn controls_of_features_step_as_far_along_other_features() {
+        let directions: Vec<f32> =
+            (0..6).flat_map(|n| random_direction(n, 8).into_iter().map(move |d| (n + 1) as f32 * d)).collect();
+        let sae = Sae {
+            d_in: 8,
+            d_sae: 6,
+            w_enc: directions.clone(),
+            b_enc: vec![0.0; 6],
+            w_dec: directions,
+            b_dec: vec![0.0; 8],
+            apply_b_dec_to_input: false,
+            activation: tiller_sae::Activation::Relu,
+            normalisation: tiller_sae::Normalisation::None,
+            transcoder: None,
+        };
+        let drawn = |seed| other_directions(&sae, [4, 1].into_iter(), seed);
+        let length = |x: &[f32]| x.iter().map(|x| x * x).sum::<f32>().sqrt();
+        let cosine = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>() / (length(a) * length(b));
+        for seed in 0..20 {
+            let found = drawn(seed);
+            assert!((length(&found[..8]) - 5.0).abs() < 1e-4 && (length(&found[8..]) - 2.0).abs() < 1e-4);
+            for found in found.chunks(8) {
+                assert_eq!(
+                    [0, 2, 3, 5].iter().filter(|&&other| cosine(found, sae.direction(other)) > 0.999).count(),
+                    1
+                );
+            }
+        }
+        assert_ne!(drawn(1), drawn(2));
+    }
+
+    #[test]
     fn positions_act_on_the_neutral_text_as_on_a_run() {
         let listed = |positions| at_listed(&add(&[1.0], positions), 2, 6).positions;
         assert_eq!(listed(Positions::Prompt), Positions::Listed(vec![0, 1]));
