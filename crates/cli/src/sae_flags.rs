@@ -5,9 +5,11 @@ use anyhow::{Context, bail};
 use clap::Args;
 use std::io;
 use std::path::{Path, PathBuf};
-use tiller_engine::Site;
-use tiller_experiment::SaePlace;
+use std::sync::Arc;
+use tiller_engine::{Edit, Site};
+use tiller_experiment::{SaePlace, resolve_feature_edits};
 use tiller_formats::{DiskFolder, FileSource, Folder, ReadOptions, SaeFile};
+use tiller_recipe::Recipe;
 use tiller_sae::Sae;
 
 #[derive(Args, Clone, Debug)]
@@ -78,4 +80,23 @@ impl SaeFlags {
         }
         Ok(OpenSae { sae, place })
     }
+}
+
+/// The engine's edits for all of a recipe's; `folder` is the SAE's whose features it changes.
+pub async fn resolve_edits(loaded: &mut Loaded, recipe: &Recipe, folder: Option<PathBuf>) -> anyhow::Result<Vec<Edit>> {
+    let mut edits = loaded.session.resolve_edits(&recipe.vectors, &recipe.edits, &()).await?;
+    if recipe.feature_edits.is_empty() {
+        return Ok(edits);
+    }
+    let Some(folder) = folder else {
+        bail!("this experiment changes features of a sparse autoencoder: name its folder with --sae")
+    };
+    let first = &recipe.feature_edits[0].sae;
+    if recipe.feature_edits.iter().any(|edit| edit.sae != *first) {
+        bail!("this experiment changes features of several sparse autoencoders: leave one's alone, and run it again")
+    }
+    let OpenSae { sae, place } = SaeFlags::of(folder).open(loaded).await?;
+    let dictionary = place.dictionary(Arc::new(sae));
+    edits.extend(resolve_feature_edits(&recipe.feature_edits, |_| Some(dictionary.clone()))?);
+    Ok(edits)
 }

@@ -141,17 +141,17 @@ fn edit_in_the_middle(engine: &Engine) -> Edit {
     Edit::add(Site::ResidPost(config.layers / 2), vector, 1.0)
 }
 
-async fn time(engine: &mut Engine, what: &Generation) -> anyhow::Result<Timing> {
+pub(super) async fn time(engine: &mut Engine, what: &Generation) -> anyhow::Result<Timing> {
     let begun = Instant::now();
     let (_, timing) = engine.generate(what, &(), || begun.elapsed().as_secs_f64(), |_| {}).await?;
     Ok(timing)
 }
 
-fn rate(timing: &Timing) -> f64 {
+pub(super) fn rate(timing: &Timing) -> f64 {
     timing.decode_rate().unwrap_or(0.0)
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+pub(super) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     match values.len() {
         0 => f64::NAN,

@@ -5,10 +5,11 @@ use crate::model_file::ModelSource;
 use crate::prompt_flags::PromptFlags;
 use crate::sampling_flags::SamplingFlags;
 use crate::steering_flags::SteeringFlags;
-use crate::{output, recipe_file};
+use crate::{output, recipe_file, sae_flags};
 use anyhow::bail;
 use clap::Args;
 use serde::Serialize;
+use std::path::PathBuf;
 use std::time::Instant;
 use tiller_engine::{Generation, Sampling, Written};
 use tiller_model::{StreamDecoder, Tokenizer};
@@ -23,6 +24,9 @@ pub struct Flags {
     /// Take the edits, and whatever no flag says, from a shared experiment.
     #[arg(long, value_name = "FILE|LINK")]
     recipe: Option<String>,
+    /// Of a shared experiment that changes features: the folder of the sparse autoencoder, as in public/sae/NAME.
+    #[arg(long, value_name = "FOLDER", requires = "recipe")]
+    sae: Option<PathBuf>,
     /// How many tokens to write at most [default: 64].
     #[arg(long, value_name = "N")]
     max_tokens: Option<u32>,
@@ -59,7 +63,7 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
 
     let mut loaded = flags.device.load(&model).await?;
     let mut edits = match &recipe {
-        Some(recipe) => loaded.session.resolve_edits(&recipe.vectors, &recipe.edits, &()).await?,
+        Some(recipe) => sae_flags::resolve_edits(&mut loaded, recipe, flags.sae).await?,
         None => Vec::new(),
     };
     edits.extend(flags.steering.edit(loaded.session.engine.config()).await?);

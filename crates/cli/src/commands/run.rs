@@ -29,7 +29,7 @@ pub struct Flags {
     /// Of written text: measure what the edits do and what they cost, beside random directions of equal norm.
     #[arg(long)]
     evidence: bool,
-    /// Of features: the folder of the sparse autoencoder, as in public/sae/NAME.
+    /// Of features, looked at or changed: the folder of the sparse autoencoder, as in public/sae/NAME.
     #[arg(long, value_name = "FOLDER")]
     sae: Option<PathBuf>,
     #[command(flatten)]
@@ -55,7 +55,7 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
     }
     match recipe.view {
         View::Steer | View::Models | View::Vectors => {
-            write::run(&mut loaded, &recipe, flags.evidence, flags.json).await
+            write::run(&mut loaded, &recipe, flags.evidence, flags.sae, flags.json).await
         }
         View::Lens => read_lens(&mut loaded, &recipe, flags.json).await,
         View::Patch => intervene(&mut loaded, &recipe, flags.json).await,

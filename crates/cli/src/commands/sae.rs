@@ -2,6 +2,7 @@
 
 pub mod card;
 pub mod contrast;
+pub mod cost;
 pub mod describe;
 pub mod feature;
 pub mod features;
@@ -18,6 +19,8 @@ pub enum Sae {
     Feature(feature::Flags),
     /// The features in which two texts differ most.
     Contrast(contrast::Flags),
+    /// What it costs to read features while the model writes.
+    Cost(cost::Flags),
     /// How far an autoencoder can be trusted, beside principal components and random directions.
     Card(card::Flags),
     /// Read the activations of many texts at one layer into a file, to train on.
@@ -33,6 +36,7 @@ pub async fn run(sae: Sae) -> anyhow::Result<()> {
         Sae::Features(flags) => features::run(flags).await,
         Sae::Feature(flags) => feature::run(flags).await,
         Sae::Contrast(flags) => contrast::run(flags).await,
+        Sae::Cost(flags) => cost::run(flags).await,
         Sae::Card(flags) => card::run(flags).await,
         Sae::Harvest(flags) => harvest::run(flags).await,
         Sae::Train(flags) => train::run(*flags).await,

@@ -2,8 +2,9 @@
 
 use super::super::generate;
 use crate::loaded::Loaded;
-use crate::{output, pairs_file};
+use crate::{output, pairs_file, sae_flags};
 use serde::Serialize;
+use std::path::PathBuf;
 use std::time::Instant;
 use tiller_engine::LaneEnd;
 use tiller_experiment::finding;
@@ -32,9 +33,15 @@ struct Text {
     end: &'static str,
 }
 
-pub async fn run(loaded: &mut Loaded, recipe: &Recipe, with_evidence: bool, json: bool) -> anyhow::Result<()> {
+pub async fn run(
+    loaded: &mut Loaded,
+    recipe: &Recipe,
+    with_evidence: bool,
+    sae: Option<PathBuf>,
+    json: bool,
+) -> anyhow::Result<()> {
+    let edits = sae_flags::resolve_edits(loaded, recipe, sae).await?;
     let session = &mut loaded.session;
-    let edits = session.resolve_edits(&recipe.vectors, &recipe.edits, &()).await?;
     let prompt_tokens = session.tokens(&recipe.prompt)?;
     let sampling = recipe.sampling;
     let what = session.generation(prompt_tokens.clone(), edits.clone(), &[false, true], sampling, recipe.max_tokens);
