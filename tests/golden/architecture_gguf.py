@@ -77,9 +77,9 @@ def converted(name, value, config):
         return value.T
     if config.model_type == "gpt_neox" and "query_key_value" in name:
         return separated(value, config.num_attention_heads)
-    if config.model_type == "llama" and "q_proj" in name:
+    if config.model_type in ("llama", "mistral") and "q_proj" in name:
         return side_by_side(value, config.num_attention_heads)
-    if config.model_type == "llama" and "k_proj" in name:
+    if config.model_type in ("llama", "mistral") and "k_proj" in name:
         return side_by_side(value, config.num_key_value_heads)
     if config.model_type == "gemma3_text" and name.endswith("norm.weight"):
         return value + 1
@@ -120,13 +120,16 @@ def add_metadata(writer, config):
         head_dim = config.hidden_size // config.num_attention_heads
         writer.add_rope_dimension_count(int(config.rope_parameters["partial_rotary_factor"] * head_dim))
         writer.add_parallel_residual(config.use_parallel_residual)
-    if kind in ("llama", "gemma3_text"):
+    if kind in ("llama", "mistral", "gemma3_text"):
+        head_dim = config.head_dim or config.hidden_size // config.num_attention_heads
         writer.add_head_count_kv(config.num_key_value_heads)
         writer.add_layer_norm_rms_eps(config.rms_norm_eps)
-        writer.add_key_length(config.head_dim)
-        writer.add_value_length(config.head_dim)
-    if kind == "llama":
-        writer.add_rope_dimension_count(config.head_dim)
+        writer.add_key_length(head_dim)
+        writer.add_value_length(head_dim)
+    if kind == "mistral":
+        writer.add_sliding_window(config.sliding_window)
+    if kind in ("llama", "mistral"):
+        writer.add_rope_dimension_count(head_dim)
         writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
         writer.add_vocab_size(config.vocab_size)
     if gemma:
@@ -137,7 +140,7 @@ def add_metadata(writer, config):
 def write_gguf(path, model, stored):
     """Writes the model: matrices in `stored` (a number format), the rest as f32."""
     config = model.config
-    architecture = {"gpt_neox": "gptneox", "gemma3_text": "gemma3"}.get(config.model_type, config.model_type)
+    architecture = {"gpt_neox": "gptneox", "gemma3_text": "gemma3", "mistral": "llama"}.get(config.model_type, config.model_type)
     writer = gguf.GGUFWriter(path, arch=architecture)
     add_metadata(writer, config)
     if config.model_type == "llama" and config.rope_parameters["rope_type"] == "llama3":

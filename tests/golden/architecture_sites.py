@@ -1,12 +1,14 @@
 """Activations of transformers' models, under TransformerLens's names and in its meanings.
 
 - Queries, keys and values are `[tokens, heads * head_dim]` as the projections give them: before the norms of heads and
-  before the rotation. `z` is what the output projection takes in. Patterns are `[heads, queries, keys]`.
+  before the rotation; `rot_q` and `rot_k` after both, as attention takes them in. `z` is what the output projection takes in. Patterns are `[heads, queries, keys]`.
 - `hook_pre` goes into the activation function (of a gated MLP: the gate's half; the other is `hook_pre_linear`);
   `hook_post` into the down-projection.
 - `hook_attn_out` and `hook_mlp_out` are what is added to the residual stream: on Gemma after the norm that follows.
 - `hook_scale` is what a norm divides by, `hook_normalized` what it gives before gain and bias.
 """
+
+import sys
 
 import torch
 
@@ -108,6 +110,8 @@ def capture(model, ids):
 
     embedding, blocks, final_norm, named = parts(model)
     keep(embedding, "hook_embed")
+    if hasattr(getattr(model, "transformer", None), "wpe"):
+        keep(model.transformer.wpe, "hook_pos_embed")
     # The last layers: where a model has two kinds of layers, both are among them.
     inner = range(max(0, len(blocks) - INNER_LAYERS), len(blocks))
     parallel = getattr(model.config, "use_parallel_residual", False)
@@ -148,8 +152,24 @@ def capture(model, ids):
             keep_norm(part["mlp_added"], prefix + "ln2_post")
     keep_norm(final_norm, "ln_final")
 
+    # Families that rotate do it just before this function of their module.
+    module = sys.modules[type(model).__module__]
+    rotates = model.config.model_type not in ("gpt2", "gpt_neo")
+    if rotates:
+        attend = module.eager_attention_forward
+
+        def kept(attention, query, key, *arguments, **named_arguments):
+            if attention.layer_idx in inner:
+                for name, heads in (("rot_q", query), ("rot_k", key)):
+                    flat = heads[0].transpose(0, 1).reshape(len(ids), -1)
+                    sites[f"blocks.{attention.layer_idx}.attn.hook_{name}"] = flat.clone()
+            return attend(attention, query, key, *arguments, **named_arguments)
+
+        module.eager_attention_forward = kept
     with torch.no_grad():
         output = model(torch.tensor([ids]), use_cache=False, output_attentions=True)
+    if rotates:
+        module.eager_attention_forward = attend
     for handle in handles:
         handle.remove()
     for index in inner:

@@ -9,11 +9,23 @@ use tiller_formats::{DiskFolder, FileSource, Quant};
 use tiller_model::ModelFiles;
 
 /// Every folder in `tests/golden/architectures`.
-pub const ARCHITECTURES: [&str; 10] =
-    ["llama3", "llama", "qwen2", "qwen3", "gemma2", "gemma3", "gpt2", "gpt_neox", "gpt_neox_sequential", "gpt_neo"];
+pub const ARCHITECTURES: [&str; 12] = [
+    "llama3",
+    "llama",
+    "mistral",
+    "qwen2",
+    "qwen3",
+    "gemma",
+    "gemma2",
+    "gemma3",
+    "gpt2",
+    "gpt_neox",
+    "gpt_neox_sequential",
+    "gpt_neo",
+];
 
 /// Those that are there as a GGUF file too.
-pub const AS_GGUF: [&str; 4] = ["llama3", "gemma3", "gpt2", "gpt_neox"];
+pub const AS_GGUF: [&str; 5] = ["llama3", "mistral", "gemma3", "gpt2", "gpt_neox"];
 
 /// Tokens of context, more than the golden prompts and what follows them.
 pub const CONTEXT: u32 = 64;

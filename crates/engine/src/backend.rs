@@ -104,6 +104,17 @@ pub trait Pass {
         layer: usize,
     ) -> Result<Self::Act, EngineError>;
 
+    /// The norms and rotations of [`Pass::rotate_and_append`] alone: of queries and keys, in place.
+    fn rotate(
+        &mut self,
+        qkv: Self::Act,
+        norms: Option<&HeadNorms<Vector<Self>>>,
+        layer: usize,
+    ) -> Result<Self::Act, EngineError>;
+
+    /// Appends keys and values, as they are, to layer `layer` of the KV cache.
+    fn append(&mut self, qkv: Self::Act, layer: usize) -> Result<Self::Act, EngineError>;
+
     /// Causal attention of the queries in `qkv` over their sequences: `[rows, heads * head_dim]`.
     fn attention(&mut self, qkv: &Self::Act, layer: usize) -> Result<Self::Act, EngineError>;
 

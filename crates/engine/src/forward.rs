@@ -33,7 +33,15 @@ where
     let mut x = pass.embed(&weights.embedding, config.embedding_scale)?;
     x = at.site(pass, Site::Embed, x)?;
     if let Some(table) = &weights.positions {
-        x = pass.add_positions(x, table)?;
+        x = if shape.touches(Site::PosEmbed) {
+            // Positions by themselves: added to nothing.
+            let nothing = pass.embed(&weights.embedding, 0.0)?;
+            let positions = pass.add_positions(nothing, table)?;
+            let positions = at.site(pass, Site::PosEmbed, positions)?;
+            pass.add(&positions, x)?
+        } else {
+            pass.add_positions(x, table)?
+        };
     }
 
     for (n, block) in weights.blocks.iter().enumerate().take(shape.blocks) {
@@ -103,7 +111,16 @@ fn attention<P: Pass>(
     for site in [Site::Q(layer), Site::K(layer), Site::V(layer)] {
         qkv = at.site(pass, site, qkv)?;
     }
-    let qkv = pass.rotate_and_append(qkv, block.head_norms.as_ref(), n)?;
+    let rotated = [Site::RotQ(layer), Site::RotK(layer)];
+    let qkv = if at.shape.touches_any(&rotated) {
+        let mut qkv = pass.rotate(qkv, block.head_norms.as_ref(), n)?;
+        for site in rotated {
+            qkv = at.site(pass, site, qkv)?;
+        }
+        pass.append(qkv, n)?
+    } else {
+        pass.rotate_and_append(qkv, block.head_norms.as_ref(), n)?
+    };
     // A matrix of [queries, keys] exists only where somebody looks at it.
     let z = if at.shape.touches_any(&[Site::AttnScores(layer), Site::Pattern(layer)]) {
         let keys = at.shape.keys;

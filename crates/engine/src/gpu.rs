@@ -96,6 +96,22 @@ fn function(activation: Activation) -> tiller_kernels::Activation {
     }
 }
 
+impl<'a> GpuPass<'a> {
+    fn rotation<'b>(&self, norms: Option<&'b HeadNorms<Vector>>, layer: usize) -> Rotation<'b>
+    where
+        'a: 'b,
+    {
+        let state = self.state;
+        Rotation {
+            rope: state.rope(layer),
+            q_norm: norms.map(|norms| &norms.q),
+            k_norm: norms.map(|norms| &norms.k),
+            epsilon: norms.map_or(0.0, |norms| norms.epsilon),
+            keeps_keys: false,
+        }
+    }
+}
+
 impl Pass for GpuPass<'_> {
     type Device = Gpu;
     type Act = Act;
@@ -152,12 +168,17 @@ impl Pass for GpuPass<'_> {
         norms: Option<&HeadNorms<Vector>>,
         layer: usize,
     ) -> Result<Act, EngineError> {
-        let rotation = Rotation {
-            rope: self.state.rope(layer),
-            q_norm: norms.map(|norms| &norms.q),
-            k_norm: norms.map(|norms| &norms.k),
-            epsilon: norms.map_or(0.0, |norms| norms.epsilon),
-        };
+        let rotation = self.rotation(norms, layer);
+        Ok(self.recorder.rope_append(qkv, rotation, &self.state.kv, layer as u32, &self.state.heads(layer)))
+    }
+
+    fn rotate(&mut self, qkv: Act, norms: Option<&HeadNorms<Vector>>, layer: usize) -> Result<Act, EngineError> {
+        let rotation = Rotation { keeps_keys: true, ..self.rotation(norms, layer) };
+        Ok(self.recorder.rope_append(qkv, rotation, &self.state.kv, layer as u32, &self.state.heads(layer)))
+    }
+
+    fn append(&mut self, qkv: Act, layer: usize) -> Result<Act, EngineError> {
+        let rotation = Rotation::default();
         Ok(self.recorder.rope_append(qkv, rotation, &self.state.kv, layer as u32, &self.state.heads(layer)))
     }
 

@@ -11,6 +11,8 @@ struct Dims {
     q_normed: u32,
     k_normed: u32,
     epsilon: f32,
+    // rotated keys stay in `qkv` as well
+    keeps_keys: u32,
 }
 
 @group(0) @binding(0) var<uniform> current: Step;
@@ -90,6 +92,10 @@ fn main(
         } else {
             keys[place + first] = pair.x;
             keys[place + second] = pair.y;
+            if dims.keeps_keys == 1u {
+                qkv[source + first] = pair.x;
+                qkv[source + second] = pair.y;
+            }
         }
     }
 }

@@ -22,6 +22,10 @@ impl ModelConfig {
             Site::ResidMid(_) if self.parallel_residual => {
                 "in this model attention and MLP read the same residual stream, so there is none between them"
             }
+            Site::PosEmbed if !self.learned_positions => "this model has no learned positions",
+            Site::RotQ(n) | Site::RotK(n) if self.attention.layers[n as usize].rope.is_none() => {
+                "this model does not rotate queries and keys"
+            }
             Site::MlpPreLinear(_) if !self.mlp.gated => "this model's MLP has no gate",
             _ => return Ok(()),
         };
@@ -34,8 +38,8 @@ impl ModelConfig {
     pub fn site_columns(&self, site: Site, keys: u32) -> Range<u32> {
         let [queries, kv] = [self.query_width(), self.kv_width()];
         match site {
-            Site::Q(_) => 0..queries,
-            Site::K(_) => queries..queries + kv,
+            Site::Q(_) | Site::RotQ(_) => 0..queries,
+            Site::K(_) | Site::RotK(_) => queries..queries + kv,
             Site::V(_) => queries + kv..queries + 2 * kv,
             Site::AttnScores(_) | Site::Pattern(_) => 0..self.heads * keys,
             Site::Z(_) => 0..queries,
@@ -49,6 +53,7 @@ impl ModelConfig {
             Site::MlpPreLinear(_) => self.ffn..2 * self.ffn,
             Site::Logits => 0..self.vocab,
             Site::Embed
+            | Site::PosEmbed
             | Site::ResidPre(_)
             | Site::Ln1Normalized(_)
             | Site::Ln1PostNormalized(_)
@@ -70,8 +75,10 @@ impl ModelConfig {
     /// Heads that a site's columns divide into, if they do. Keys and values have a head for each group of queries.
     pub fn site_heads(&self, site: Site) -> Option<u32> {
         match site {
-            Site::Q(_) | Site::Z(_) | Site::AttnScores(_) | Site::Pattern(_) | Site::Result(_) => Some(self.heads),
-            Site::K(_) | Site::V(_) => Some(self.kv_heads),
+            Site::Q(_) | Site::RotQ(_) | Site::Z(_) | Site::AttnScores(_) | Site::Pattern(_) | Site::Result(_) => {
+                Some(self.heads)
+            }
+            Site::K(_) | Site::RotK(_) | Site::V(_) => Some(self.kv_heads),
             _ => None,
         }
     }

@@ -12,6 +12,8 @@ use std::{fmt, str::FromStr};
 pub enum Site {
     /// `hook_embed`: the token embedding, scaled where the model scales it.
     Embed,
+    /// `hook_pos_embed`: the learned embedding of positions, where the model has one.
+    PosEmbed,
     /// `blocks.N.hook_resid_pre`: the residual stream that enters block N.
     ResidPre(u32),
     /// `blocks.N.ln1.hook_scale`: what the norm before attention divides by. `[tokens, 1]`.
@@ -24,6 +26,10 @@ pub enum Site {
     K(u32),
     /// `blocks.N.attn.hook_v`: values. `[tokens, kv_heads * head_dim]`.
     V(u32),
+    /// `blocks.N.attn.hook_rot_q`: queries as scores are made of them: normed and rotated. Where the block rotates.
+    RotQ(u32),
+    /// `blocks.N.attn.hook_rot_k`: keys, likewise.
+    RotK(u32),
     /// `blocks.N.attn.hook_attn_scores`: scaled (and capped) products of queries and keys. `[tokens, heads * keys]`.
     AttnScores(u32),
     /// `blocks.N.attn.hook_pattern`: the scores' softmax. `[tokens, heads * keys]`.
@@ -64,13 +70,15 @@ pub enum Site {
 }
 
 /// The sites that a block may have, in the order of the pass: the one table from which names are printed and parsed.
-const BLOCK_SITES: [(&str, fn(u32) -> Site); 23] = [
+const BLOCK_SITES: [(&str, fn(u32) -> Site); 25] = [
     ("hook_resid_pre", Site::ResidPre),
     ("ln1.hook_scale", Site::Ln1Scale),
     ("ln1.hook_normalized", Site::Ln1Normalized),
     ("attn.hook_q", Site::Q),
     ("attn.hook_k", Site::K),
     ("attn.hook_v", Site::V),
+    ("attn.hook_rot_q", Site::RotQ),
+    ("attn.hook_rot_k", Site::RotK),
     ("attn.hook_attn_scores", Site::AttnScores),
     ("attn.hook_pattern", Site::Pattern),
     ("attn.hook_z", Site::Z),
@@ -90,9 +98,13 @@ const BLOCK_SITES: [(&str, fn(u32) -> Site); 23] = [
     ("hook_resid_post", Site::ResidPost),
 ];
 
+/// Sites before the blocks.
+const BEFORE_BLOCKS: usize = 2;
+
 /// The sites before the blocks, and those after them.
-const OUTER_SITES: [(&str, Site); 4] = [
+const OUTER_SITES: [(&str, Site); 5] = [
     ("hook_embed", Site::Embed),
+    ("hook_pos_embed", Site::PosEmbed),
     ("ln_final.hook_scale", Site::FinalScale),
     ("ln_final.hook_normalized", Site::FinalNorm),
     ("logits", Site::Logits),
@@ -103,7 +115,7 @@ impl Site {
     pub fn all(layers: u32) -> Vec<Site> {
         let blocks = (0..layers).flat_map(|n| BLOCK_SITES.iter().map(move |(_, site)| site(n)));
         let outer = OUTER_SITES.map(|(_, site)| site);
-        let (before, after) = outer.split_at(1);
+        let (before, after) = outer.split_at(BEFORE_BLOCKS);
         before.iter().copied().chain(blocks).chain(after.iter().copied()).collect()
     }
 
@@ -111,11 +123,11 @@ impl Site {
     pub fn layer(self) -> Option<u32> {
         use Site::*;
         match self {
-            Embed | FinalScale | FinalNorm | Logits => None,
-            ResidPre(n) | Ln1Scale(n) | Ln1Normalized(n) | Q(n) | K(n) | V(n) | AttnScores(n) | Pattern(n) | Z(n)
-            | Result(n) | Ln1PostScale(n) | Ln1PostNormalized(n) | AttnOut(n) | ResidMid(n) | Ln2Scale(n)
-            | Ln2Normalized(n) | MlpPre(n) | MlpPreLinear(n) | MlpPost(n) | Ln2PostScale(n) | Ln2PostNormalized(n)
-            | MlpOut(n) | ResidPost(n) => Some(n),
+            Embed | PosEmbed | FinalScale | FinalNorm | Logits => None,
+            ResidPre(n) | Ln1Scale(n) | Ln1Normalized(n) | Q(n) | K(n) | V(n) | RotQ(n) | RotK(n) | AttnScores(n)
+            | Pattern(n) | Z(n) | Result(n) | Ln1PostScale(n) | Ln1PostNormalized(n) | AttnOut(n) | ResidMid(n)
+            | Ln2Scale(n) | Ln2Normalized(n) | MlpPre(n) | MlpPreLinear(n) | MlpPost(n) | Ln2PostScale(n)
+            | Ln2PostNormalized(n) | MlpOut(n) | ResidPost(n) => Some(n),
         }
     }
 
@@ -146,7 +158,7 @@ impl Site {
             None => {
                 let at = OUTER_SITES.iter().position(|(_, site)| *site == self);
                 let at = at.expect("a site outside the blocks is in OUTER_SITES");
-                (if at == 0 { 0 } else { u64::MAX }, at)
+                (if at < BEFORE_BLOCKS { 0 } else { u64::MAX }, at)
             }
         }
     }

@@ -113,6 +113,25 @@ pub(crate) struct CpuKv {
 /// Rows by which the room for a layer grows.
 const ROWS_AT_ONCE: usize = 128;
 
+/// Norms and rotates queries and keys in `qkv` (`[rows, q | k | v]`), in place.
+pub(super) fn rotate(qkv: &mut [f32], rows: &[Row], norms: Option<&HeadGains>, layer: usize, geometry: &Geometry) {
+    let (q_width, kv_width, head_dim) = (geometry.q_width(), geometry.kv_width(), geometry.head_dim);
+    let rotation = geometry.layers[layer].rope.map(|rope| &geometry.rotations[rope]);
+    for (row, qkv) in rows.iter().zip(qkv.chunks_exact_mut(q_width + 2 * kv_width)) {
+        let (q, kv) = qkv.split_at_mut(q_width);
+        let k = &mut kv[..kv_width];
+        if let Some(norms) = norms {
+            norm_heads(q, norms.q, norms.epsilon);
+            norm_heads(k, norms.k, norms.epsilon);
+        }
+        if let Some(rotation) = rotation {
+            let angles = rotation.angles(row.position);
+            rotation.rotate(q, head_dim, &angles);
+            rotation.rotate(k, head_dim, &angles);
+        }
+    }
+}
+
 impl CpuKv {
     pub fn new(layers: usize) -> CpuKv {
         CpuKv { layers: (0..layers).map(|_| (Vec::new(), Vec::new())).collect() }
@@ -122,18 +141,9 @@ impl CpuKv {
         self.layers.iter().map(|(k, v)| size_of_val(k.as_slice()) as u64 + size_of_val(v.as_slice()) as u64).sum()
     }
 
-    /// Norms and rotates queries and keys in `qkv` (`[rows, q | k | v]`) and appends keys and values to the cache. The keys
-    /// in `qkv` stay as they were.
-    pub fn rotate_and_append(
-        &mut self,
-        qkv: &mut [f32],
-        rows: &[Row],
-        norms: Option<&HeadGains>,
-        layer: usize,
-        geometry: &Geometry,
-    ) {
-        let (q_width, kv_width, head_dim) = (geometry.q_width(), geometry.kv_width(), geometry.head_dim);
-        let rotation = geometry.layers[layer].rope.map(|rope| &geometry.rotations[rope]);
+    /// Appends the keys and values in `qkv` (`[rows, q | k | v]`) to the cache.
+    pub fn append(&mut self, qkv: &[f32], rows: &[Row], layer: usize, geometry: &Geometry) {
+        let (q_width, kv_width) = (geometry.q_width(), geometry.kv_width());
         let (keys, values) = &mut self.layers[layer];
         let last = rows.iter().map(|row| (row.kv_start + row.position) as usize).max().unwrap_or(0);
         let room = (last + 1).next_multiple_of(ROWS_AT_ONCE) * kv_width;
@@ -141,21 +151,11 @@ impl CpuKv {
             store.reserve_exact(room - store.len());
             store.resize(room, 0.0);
         }
-        for (row, qkv) in rows.iter().zip(qkv.chunks_exact_mut(q_width + 2 * kv_width)) {
+        for (row, qkv) in rows.iter().zip(qkv.chunks_exact(q_width + 2 * kv_width)) {
             let at = (row.kv_start + row.position) as usize * kv_width;
-            let (q, kv) = qkv.split_at_mut(q_width);
-            let k = &mut keys[at..at + kv_width];
-            k.copy_from_slice(&kv[..kv_width]);
-            values[at..at + kv_width].copy_from_slice(&kv[kv_width..]);
-            if let Some(norms) = norms {
-                norm_heads(q, norms.q, norms.epsilon);
-                norm_heads(k, norms.k, norms.epsilon);
-            }
-            if let Some(rotation) = rotation {
-                let angles = rotation.angles(row.position);
-                rotation.rotate(q, head_dim, &angles);
-                rotation.rotate(k, head_dim, &angles);
-            }
+            let (k, v) = qkv[q_width..].split_at(kv_width);
+            keys[at..at + kv_width].copy_from_slice(k);
+            values[at..at + kv_width].copy_from_slice(v);
         }
     }
 

@@ -1,6 +1,6 @@
 //! One pass on the CPU: every operation computes at once.
 
-use super::attention::{HeadGains, softmax};
+use super::attention::{HeadGains, rotate, softmax};
 use super::edits::{Latches, change, holds, value};
 use super::features;
 use super::matrix::multiply;
@@ -180,16 +180,26 @@ impl Pass for CpuPass<'_> {
         norms: Option<&HeadNorms<Tensor>>,
         layer: usize,
     ) -> Result<CpuAct, EngineError> {
+        let qkv = self.rotate(qkv, norms, layer)?;
+        self.append(qkv, layer)
+    }
+
+    fn rotate(&mut self, qkv: CpuAct, norms: Option<&HeadNorms<Tensor>>, layer: usize) -> Result<CpuAct, EngineError> {
         let shape = qkv.x.shape().clone();
-        let mut qkv_values = values(&qkv.x)?;
+        let mut rotated = values(&qkv.x)?;
         let gains = match norms {
             Some(norms) => Some((values(&norms.q)?, values(&norms.k)?, norms.epsilon)),
             None => None,
         };
         let gains = gains.as_ref().map(|(q, k, epsilon)| HeadGains { q, k, epsilon: *epsilon });
+        rotate(&mut rotated, self.step.rows, gains.as_ref(), layer, &self.state.geometry);
+        Ok(qkv.over(Tensor::from_vec(rotated, shape, &Device::Cpu)?))
+    }
+
+    fn append(&mut self, qkv: CpuAct, layer: usize) -> Result<CpuAct, EngineError> {
         let StepState { kv, geometry, .. } = &mut *self.state;
-        kv.rotate_and_append(&mut qkv_values, self.step.rows, gains.as_ref(), layer, geometry);
-        Ok(qkv.over(Tensor::from_vec(qkv_values, shape, &Device::Cpu)?))
+        kv.append(&values(&qkv.x)?, self.step.rows, layer, geometry);
+        Ok(qkv)
     }
 
     fn attention(&mut self, qkv: &CpuAct, layer: usize) -> Result<CpuAct, EngineError> {

@@ -45,6 +45,8 @@ pub struct Rotation<'a> {
     pub k_norm: Option<&'a Vector>,
     /// Of both norms.
     pub epsilon: f32,
+    /// Whether the rotated keys stay beside the queries too, for whoever looks at them.
+    pub keeps_keys: bool,
 }
 
 impl<'a> From<&'a Rope> for Rotation<'a> {
@@ -76,7 +78,7 @@ impl Recorder {
         layer: u32,
         heads: &Heads,
     ) -> Act {
-        let Rotation { rope, q_norm, k_norm, epsilon } = rotation.into();
+        let Rotation { rope, q_norm, k_norm, epsilon, keeps_keys } = rotation.into();
         let Heads { heads, kv_heads, head_dim, .. } = *heads;
         let all_heads = heads + 2 * kv_heads;
         let fits = qkv.over == Over::Rows && qkv.width() == all_heads * head_dim && kv.width() == kv_heads * head_dim;
@@ -106,6 +108,7 @@ impl Recorder {
                 u32::from(q_norm.is_some()),
                 u32::from(k_norm.is_some()),
                 epsilon.to_bits(),
+                u32::from(keeps_keys),
             ],
             bound: vec![
                 Bound::Rows,

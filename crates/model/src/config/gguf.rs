@@ -155,6 +155,10 @@ impl<'a> Metadata<'a> {
             // Every second layer, and five of six, see a window only.
             (Some(window), "gemma2") => attention.layers = self.windows(layers, window, 2, 0)?,
             (Some(window), "gemma3") => attention.layers = self.windows(layers, window, 6, 1)?,
+            // A Mistral: all of its layers do.
+            (Some(window), "llama") => {
+                attention.layers.iter_mut().for_each(|layer| layer.window = Some(window));
+            }
             (Some(_), _) => {
                 return Err(ModelError::Unsupported { what: "attention within a sliding window".into() });
             }

@@ -41,8 +41,9 @@ const fn kind(
     Kind { model_type, class, architecture, family, tied }
 }
 
-const KINDS: [Kind; 9] = [
+const KINDS: [Kind; 10] = [
     kind("llama", "LlamaForCausalLM", "llama", Family::Llama, false),
+    kind("mistral", "MistralForCausalLM", "llama", Family::Llama, false),
     kind("qwen2", "Qwen2ForCausalLM", "qwen2", Family::Llama, false),
     kind("qwen3", "Qwen3ForCausalLM", "qwen3", Family::Llama, false),
     kind("gemma", "GemmaForCausalLM", "gemma", Family::Gemma, true),
@@ -270,6 +271,11 @@ impl Reader<'_> {
                 let period = options.find_u32("sliding_window_pattern")?;
                 let period = period.or(options.find_u32("_sliding_window_pattern")?).unwrap_or(6);
                 Some(within("pattern of windows", period, 1..=1024)?)
+            }
+            // All layers of a Mistral have the window, where there is one.
+            _ if self.kind.model_type == "mistral" => {
+                let window = options.find_u32("sliding_window")?;
+                return Ok(window.map(|window| (window, vec![true; layers as usize])));
             }
             // Qwen's layers have windows from some layer on, where the option is on.
             (_, "qwen2" | "qwen3") if options.find_bool("use_sliding_window")? == Some(true) => None,
