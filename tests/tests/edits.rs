@@ -9,8 +9,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tiller_engine::{
-    BackendKind, Condition, Dictionary, Edit, Engine, FeatureChange, Generation, Gpu, Harvest, Lane, Operation, Part,
-    PatchRows, Positions, Sampling, Site, TapRows, Test,
+    BackendKind, CachedRows, Condition, Dictionary, Edit, Engine, FeatureChange, Generation, Gpu, Harvest, Lane,
+    Operation, Part, PatchRows, Positions, RunCache, Sampling, Site, TapRows, Test,
 };
 use tiller_model::{ModelFiles, TinyLlama};
 use tiller_sae::{Activation, Normalisation, Sae};
@@ -576,5 +576,93 @@ fn captures_are_what_a_harvest_reads_wherever_they_lie() {
             assert_eq!(cache.row(40, 0), None);
             assert!(pollster::block_on(cache.read(Site::Embed, 0..1)).is_err());
         }
+    }
+}
+
+/// Two prompts, captured at these sites.
+fn captured(engine: &mut Engine, sites: &[Site]) -> Arc<RunCache> {
+    let prompts = [vec![9, 8, 7], (0..12).map(|t| (t * 37 + 11) % 256).collect()];
+    let what = Harvest { prompts: &prompts, sites, rows: TapRows::All, edits: &[] };
+    Arc::new(pollster::block_on(engine.capture(&what, &(), |_, _| {})).expect("it captures"))
+}
+
+#[test]
+fn what_a_run_has_left_is_patched_in_where_it_lies_or_measured_against() {
+    // The site that is edited, the part, and the site that was captured.
+    let places = [
+        (Site::ResidPost(0), Part::All, Site::ResidPost(0)),
+        (Site::ResidPre(1), Part::All, Site::MlpOut(0)),
+        (Site::K(0), Part::Head(1), Site::K(0)),
+        (Site::RotK(1), Part::Head(0), Site::RotK(1)),
+        (Site::MlpPreLinear(1), Part::All, Site::MlpPreLinear(1)),
+    ];
+    for backend in BACKENDS {
+        let mut engine = tiny(backend);
+        let cache = captured(&mut engine, &places.clone().map(|(_, _, site)| site));
+        for (site, part, from) in &places {
+            let plain = read(&mut engine, *site, &[]);
+            let width = plain[0].len();
+            let columns = match part {
+                Part::Head(head) => *head as usize * 16..(*head as usize + 1) * 16,
+                _ => 0..width,
+            };
+            // The first prompt's last token at the third, and two of the second's.
+            let rows: Vec<(u32, u32)> = vec![(2, 2), (3, 3), (9, 8)];
+            let cached = CachedRows { cache: cache.clone(), site: *from, rows: rows.clone().into() };
+            let d = numbers(3 * columns.len(), 0.6);
+            for coefficient in [1.0, -0.4] {
+                let patch = Operation::PatchFrom { rows: cached.clone(), coefficient };
+                let displace = Operation::Displace { rows: cached.clone(), directions: floats(&d), coefficient };
+                for (operation, displaces) in [(patch, false), (displace, true)] {
+                    let edit = Edit::new(*site, operation).on(part.clone());
+                    let found = read(&mut engine, *site, &[edit]);
+                    for (position, (found, plain)) in found.iter().zip(&plain).enumerate() {
+                        let mut expected = plain.clone();
+                        if let Some(entry) = rows.iter().position(|&(at, _)| at as usize == position) {
+                            let row = rows[entry].1 as usize;
+                            let values = pollster::block_on(cache.read(*from, row..row + 1)).expect("it was captured");
+                            let values: Vec<f64> = values.iter().map(|&v| f64::from(v)).collect();
+                            let x = &mut expected[columns.clone()];
+                            let away = plus(&values[columns.clone()], -1.0, x);
+                            let c = f64::from(coefficient);
+                            let step = match displaces {
+                                true => plus(&vec![0.0; x.len()], c * length(&away), &d[entry * x.len()..]),
+                                false => plus(&vec![0.0; x.len()], c, &away),
+                            };
+                            assert!(length(&step) > 1e-2, "the edit does something");
+                            x.iter_mut().zip(step).for_each(|(x, step)| *x += step);
+                        }
+                        let off = length(&plus(found, -1.0, &expected)) / length(&expected);
+                        let what = format!("{site}, {part:?}, {coefficient}, displaced {displaces}, token {position}");
+                        assert!(off < TOLERANCE, "{what} on {}: off by {off:e}", backend.name());
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn captured_activations_that_do_not_fit_are_refused_by_a_sentence() {
+    let [mut cpu, mut gpu] = BACKENDS.map(tiny);
+    let sites = [Site::ResidPost(0), Site::K(0)];
+    let caches = [captured(&mut cpu, &sites), captured(&mut gpu, &sites)];
+    let refusal = |engine: &mut Engine, cache: &Arc<RunCache>, from: Site, rows: &[(u32, u32)], part: Part| {
+        let rows = CachedRows { cache: cache.clone(), site: from, rows: rows.into() };
+        let edit = Edit::new(Site::ResidPost(1), Operation::PatchFrom { rows, coefficient: 1.0 }).on(part);
+        let what =
+            Harvest { prompts: &[PROMPT.to_vec()], sites: &[Site::ResidPost(1)], rows: TapRows::All, edits: &[edit] };
+        pollster::block_on(engine.harvest(&what, &(), |_, _| {}, |_| {})).unwrap_err().to_string()
+    };
+    for (engine, own, others) in [(&mut cpu, &caches[0], &caches[1]), (&mut gpu, &caches[1], &caches[0])] {
+        let stream = Site::ResidPost(0);
+        assert!(refusal(engine, others, stream, &[(0, 0)], Part::All).contains("another device"));
+        assert!(refusal(engine, own, Site::K(0), &[(0, 0)], Part::All).contains("another width"));
+        assert!(refusal(engine, own, Site::V(0), &[(0, 0)], Part::All).contains("not captured"));
+        assert!(refusal(engine, own, stream, &[], Part::All).contains("no position"));
+        assert!(refusal(engine, own, stream, &[(3, 0), (3, 1)], Part::All).contains("ascending"));
+        assert!(refusal(engine, own, stream, &[(0, 15)], Part::All).contains("row 15 of 15"));
+        assert!(refusal(engine, own, stream, &[(1 << 20, 0)], Part::All).contains("context"));
+        assert!(refusal(engine, own, stream, &[(0, 0)], Part::Units([1].into())).contains("listed units"));
     }
 }
