@@ -5,6 +5,7 @@
 //! is asked for, because the text has to be read first.
 
 mod depths;
+mod lab;
 
 use crate::loaded::DeviceFlags;
 use crate::model_file::ModelSource;
@@ -12,6 +13,7 @@ use crate::output;
 use crate::peak_memory::peak_host_bytes;
 use clap::Args;
 use depths::AtDepth;
+use lab::Lab;
 use serde::Serialize;
 use std::time::Instant;
 use tiller_engine::{DECODE_ROWS, Edit, Engine, Generation, Sampling, Site, StepCost, Timing};
@@ -33,6 +35,9 @@ pub struct Flags {
     #[arg(default_missing_values = ["16", "512", "2048", "4000"])]
     #[arg(value_parser = clap::value_parser!(u32).range(depths::LEAST..))]
     depths: Vec<u32>,
+    /// Also time vectors of all layers from 200 pairs, and probes of all layers on 1,000 texts, beside reading the texts.
+    #[arg(long)]
+    lab: bool,
     #[command(flatten)]
     device: DeviceFlags,
     /// Print one JSON object.
@@ -71,6 +76,8 @@ struct Report {
     peak_gpu_bytes: u64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     depths: Vec<AtDepth>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lab: Option<Lab>,
 }
 
 pub async fn run(flags: Flags) -> anyhow::Result<()> {
@@ -109,6 +116,7 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
     }
     let depths = depths::measure(engine, &text, &flags.depths).await?;
 
+    let lab = if flags.lab { Some(lab::measure(&mut loaded).await?) } else { None };
     let over_turns = |of: fn(&(Timing, Timing)) -> f64| median(turns.iter().map(of).collect());
     let count = |of: fn(StepCost) -> u64| cost.map_or(0, of);
     let read_rate = |timing: &Timing| f64::from(flags.prompt_tokens) / (timing.first_token - timing.started);
@@ -130,6 +138,7 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
         peak_host_bytes: peak_host_bytes(),
         peak_gpu_bytes: loaded.session.engine.gpu().map_or(0, |gpu| gpu.peak_allocated_bytes()),
         depths,
+        lab,
     };
     if flags.json { output::json(&report) } else { output::text(&table(&report)) }
 }
@@ -184,7 +193,8 @@ fn table(report: &Report) -> String {
         ("peak GPU memory", mebibytes(report.peak_gpu_bytes)),
     ];
     let lines: String = lines.iter().map(|(name, value)| format!("{name:18} {value}\n")).collect();
-    if report.depths.is_empty() { lines } else { lines + &depths::table(&report.depths) }
+    let lines = if report.depths.is_empty() { lines } else { lines + &depths::table(&report.depths) };
+    lines + &report.lab.as_ref().map_or(String::new(), lab::table)
 }
 
 #[cfg(test)]
