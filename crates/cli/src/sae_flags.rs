@@ -91,12 +91,8 @@ pub async fn resolve_edits(loaded: &mut Loaded, recipe: &Recipe, folder: Option<
     let Some(folder) = folder else {
         bail!("this experiment changes features of a sparse autoencoder: name its folder with --sae")
     };
-    let first = &recipe.feature_edits[0].sae;
-    if recipe.feature_edits.iter().any(|edit| edit.sae != *first) {
-        bail!("this experiment changes features of several sparse autoencoders: leave one's alone, and run it again")
-    }
     let OpenSae { sae, place } = SaeFlags::of(folder).open(loaded).await?;
     let dictionary = place.dictionary(Arc::new(sae));
-    edits.extend(resolve_feature_edits(&recipe.feature_edits, |_| Some(dictionary.clone()))?);
+    edits.extend(resolve_feature_edits(&dictionary, &recipe.feature_edits));
     Ok(edits)
 }

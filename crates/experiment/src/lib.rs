@@ -18,7 +18,7 @@ mod vector_file;
 mod warm_up;
 
 pub use edits::{EditError, resolve_edit, strength_unit};
-pub use feature_edits::{resolve_feature_edit, resolve_feature_edits};
+pub use feature_edits::resolve_feature_edits;
 pub use function_prompts::{FEWEST_WORD_PAIRS, FunctionPromptsError};
 pub use probe_texts::{ProbeTexts, ProbeTextsError, read_at};
 pub use prompt::PromptError;

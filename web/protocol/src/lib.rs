@@ -446,7 +446,8 @@ pub struct WrittenToken {
     pub alternatives: Vec<Alternative>,
     /// The strengths of the edits when it was written.
     pub strengths: Vec<f32>,
-    /// The features of the token that it was drawn after, with their values, where they were asked for; descending.
+    /// The features of the token before it, which it was drawn after, with their values; descending. Empty where they
+    /// were not asked for.
     pub features: Vec<(u32, f32)>,
 }
 

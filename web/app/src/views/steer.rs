@@ -11,9 +11,9 @@ mod write_buttons;
 
 use crate::views::prompt::PromptBox;
 pub use evidence::EvidenceRow;
+use leptos::prelude::*;
 pub use texts::{Texts, Tint};
 pub use write_buttons::WriteButtons;
-use leptos::prelude::*;
 
 #[component]
 pub fn Steer() -> impl IntoView {

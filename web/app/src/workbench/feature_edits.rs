@@ -20,7 +20,9 @@ impl Workbench {
     }
 
     pub fn leave_feature(self, feature: u32) {
-        self.change("change of a feature", |experiment| experiment.feature_edits.retain(|edit| edit.feature != feature));
+        self.change("change of a feature", |experiment| {
+            experiment.feature_edits.retain(|edit| edit.feature != feature)
+        });
         self.write_again_soon();
     }
 

@@ -163,7 +163,8 @@ impl Workbench {
             run.state == RunState::Done
                 && run.spec.as_ref().is_some_and(|spec| {
                     let follows = spec.follow_features || !self.follows_features();
-                    (&spec.prompt, spec.sampling, spec.max_tokens) == (&now.prompt, now.sampling, now.max_tokens) && follows
+                    (&spec.prompt, spec.sampling, spec.max_tokens) == (&now.prompt, now.sampling, now.max_tokens)
+                        && follows
                 })
         })
     }

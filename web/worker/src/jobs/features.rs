@@ -10,11 +10,14 @@ use crate::live::Live;
 use corpus::Corpus;
 pub use load::load;
 pub(super) use load::{CORPUS, WEIGHTS, install};
-use tiller_engine::Site;
-use tiller_experiment::{SaePlace, Session};
+use std::sync::Arc;
+use tiller_engine::{Edit, Site};
+use tiller_experiment::{SaePlace, Session, resolve_feature_edits};
 use tiller_interp::evidence::CONTROL_SEEDS;
 use tiller_interp::neurons::WrittenToken;
-use tiller_interp::sae::{FeatureReading, PlacedSae, feature_logits, nearest_features, sae_contrast, text_features};
+use tiller_interp::sae::{
+    FeatureReading, PlacedDictionary, PlacedSae, feature_logits, nearest_features, sae_contrast, text_features,
+};
 use tiller_interp::typical_norms;
 use tiller_protocol::{
     ContrastedFeature, Event, FeatureCard, FeatureContrast, FeatureInText, FeatureText, LayerDirection, RunSpec,
@@ -31,12 +34,15 @@ const CANDIDATES: usize = 10;
 /// Tokens that a feature's card names on each side.
 const LOGITS: usize = 10;
 const NEAR: usize = 8;
+/// Features that come with each token that is written, at most.
+const MOST_FOLLOWED: u32 = 64;
 /// Tokens of a prompt that are shown: as many as a person looks at.
 const MOST_TOKENS: usize = 256;
 
 /// An SAE in its place in the loaded model.
 pub struct LoadedSae {
-    sae: Sae,
+    /// One and the same as long as it is loaded: the device keeps its weights by that.
+    sae: Arc<Sae>,
     place: SaePlace,
     corpus: Corpus,
     /// Mean length of the residual stream where it reads, once it was asked for.
@@ -56,9 +62,30 @@ impl LoadedSae {
         &self.corpus
     }
 
+    /// As the pass runs it.
+    fn dictionary(&self) -> PlacedDictionary {
+        self.place.dictionary(self.sae.clone())
+    }
+
     fn placed(&self) -> PlacedSae<'_> {
         self.place.of(&self.sae)
     }
+}
+
+/// All edits of a run: those of vectors, then those of features.
+pub async fn resolve_edits(bench: &mut Bench, live: &Live, run: &RunSpec) -> Result<Vec<Edit>, Stop> {
+    let mut edits = session(bench)?.resolve_edits(&run.vectors, &run.edits, live).await?;
+    if !run.feature_edits.is_empty() {
+        let (_, loaded) = both(bench)?;
+        edits.extend(resolve_feature_edits(&loaded.dictionary(), &run.feature_edits));
+    }
+    Ok(edits)
+}
+
+/// The features that come with each token of a run, where they are asked for and an SAE is loaded.
+pub fn reading_of(bench: &Bench, run: &RunSpec) -> Option<tiller_engine::FeatureReading> {
+    let PlacedDictionary { site, dictionary } = bench.sae.as_ref().filter(|_| run.follow_features)?.dictionary();
+    Some(tiller_engine::FeatureReading { site, sae: dictionary, most: MOST_FOLLOWED })
 }
 
 /// The model, and the SAE.

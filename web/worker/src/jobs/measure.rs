@@ -1,5 +1,6 @@
 //! What the edits do and what they cost, with random controls.
 
+use super::features::resolve_edits;
 use super::{reading, session};
 use crate::desk::Bench;
 use crate::failure::Stop;
@@ -8,9 +9,9 @@ use tiller_interp::evidence::{self, CONTROL_SEEDS, Measurement};
 use tiller_protocol::{Controlled, Event, Evidence, RunSpec};
 
 pub async fn run(bench: &mut Bench, live: &Live, run: RunSpec) -> Result<Event, Stop> {
+    let edits = resolve_edits(bench, live, &run).await?;
     let session = session(bench)?;
     let prompt = session.tokens(&run.prompt)?;
-    let edits = session.resolve_edits(&run.vectors, &run.edits, live).await?;
     let neutral = session.neutral()?;
     let what = Measurement { edits: &edits, prompt: &prompt, neutral: &neutral, seeds: &CONTROL_SEEDS };
     let found = evidence::measure(&mut session.engine, &what, live, reading(live)).await?;

@@ -1,5 +1,6 @@
 //! Writing the plain and the steered run side by side.
 
+use super::features::{reading_of, resolve_edits};
 use super::session;
 use crate::desk::Bench;
 use crate::failure::Stop;
@@ -11,10 +12,13 @@ use tiller_model::StreamDecoder;
 use tiller_protocol::{Alternative, End, Event, Lane, PromptToken, RunSpec, RunSummary, WrittenToken};
 
 pub async fn run(bench: &mut Bench, live: &Live, run: RunSpec) -> Result<Event, Stop> {
+    let edits = resolve_edits(bench, live, &run).await?;
+    let features = reading_of(bench, &run);
     let session = session(bench)?;
     let prompt = session.tokens(&run.prompt)?;
-    let edits = session.resolve_edits(&run.vectors, &run.edits, live).await?;
-    live.set_edits(run.edits.iter().map(|edit| (strength_unit(&run.vectors, edit), edit.strength)).collect());
+    let of_vectors = run.edits.iter().map(|edit| (strength_unit(&run.vectors, edit), edit.strength));
+    let of_features = run.feature_edits.iter().map(|edit| (1.0, edit.strength));
+    live.set_edits(of_vectors.chain(of_features).collect());
 
     let tokenizer = &session.tokenizer;
     let shown = prompt.iter().map(|&id| PromptToken { id, text: tokenizer.token_text(id) }).collect();
@@ -24,9 +28,10 @@ pub async fn run(bench: &mut Bench, live: &Live, run: RunSpec) -> Result<Event, 
     let prompt_tokens = prompt.len() as u32;
     let mut what = session.generation(prompt, edits, &steered, run.sampling, run.max_tokens);
     what.alternatives = true;
+    what.features = features;
     let mut decoders: Vec<StreamDecoder> = run.lanes.iter().map(|_| StreamDecoder::new(tokenizer)).collect();
     let on_token = |written: Written| {
-        let Written { lane, index, drawn, strengths } = written;
+        let Written { lane, index, drawn, strengths, mut features } = written;
         let alternative = |&(id, log_prob): &(u32, f32)| Alternative { text: tokenizer.token_text(id), log_prob };
         let token = WrittenToken {
             index,
@@ -35,6 +40,7 @@ pub async fn run(bench: &mut Bench, live: &Live, run: RunSpec) -> Result<Event, 
             log_prob: drawn.log_prob,
             alternatives: drawn.alternatives.iter().map(alternative).collect(),
             strengths: live.strengths_of(&strengths),
+            features: features.pop().unwrap_or_default(),
         };
         host::send(Event::Token { job: live.job, lane: run.lanes[lane], token });
     };

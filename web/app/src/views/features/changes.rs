@@ -162,6 +162,8 @@ mod tests {
             described(&edit(FeatureChange::Set(4.0), FeatureMode::WhereItFires { above: 0.0 })),
             format!("held at {}, where it fires", figures::quantity(4.0))
         );
-        assert!(described(&edit(FeatureChange::Add(1.0), FeatureMode::OnceInPrompt { above: 2.0 })).contains("was above"));
+        assert!(
+            described(&edit(FeatureChange::Add(1.0), FeatureMode::OnceInPrompt { above: 2.0 })).contains("was above")
+        );
     }
 }

@@ -33,7 +33,8 @@ pub fn Texts() -> impl IntoView {
     let steered_title = move || {
         bench.experiment.with(|experiment| {
             let how = if experiment.control.is_some() { "Random direction" } else { "Steered" };
-            let vector = experiment.vector.as_ref().map(|_| format!("{how} {}", figures::strength(experiment.strength)));
+            let vector =
+                experiment.vector.as_ref().map(|_| format!("{how} {}", figures::strength(experiment.strength)));
             let features = match experiment.feature_edits.len() {
                 0 => None,
                 1 => Some("a changed feature".to_string()),
@@ -137,8 +138,12 @@ fn Token(token: WrittenToken, run: RwSignal<Run>, other: RwSignal<Run>) -> impl 
     // Quiet: a token the model was sure of has no tint, one in a thousand has all of it.
     let surprise = (f64::from(-token.log_prob) / 7.0).clamp(0.0, 1.0);
     let tint = use_context::<Tint>();
-    let features = token.features.clone();
-    let style = move || match tint.and_then(|tint| tint.depth(&features)) {
+    // A token's features come with the one after it.
+    let depth = move || {
+        let tint = tint.filter(|tint| tint.feature.get().is_some())?;
+        run.with(|run| tint.depth(run.tokens.get(index + 1).map_or(&[], |next| &next.features)))
+    };
+    let style = move || match depth() {
         Some(depth) => {
             format!("--surprise:0;background:color-mix(in srgb, var(--accent) {:.1}%, transparent)", 60.0 * depth)
         }

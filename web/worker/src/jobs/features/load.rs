@@ -9,6 +9,7 @@ use crate::host::{self, Throttle};
 use crate::jobs::{session, transfer_stage};
 use crate::live::Live;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use tiller_experiment::SaePlace;
 use tiller_formats::{ByteSource, Folder, ReadOptions, SaeFile, SaeFileError, site_of_folder};
 use tiller_protocol::{Event, ModelRef, Progress, SaeFileBytes, SaeInfo, SaeQuality, SaeSource};
@@ -64,7 +65,7 @@ pub fn install(
     let with_bos = session.tokenizer.begins_with_bos();
     let place = SaePlace::find(&file.sae, &file.trained_on, session.engine.config(), &session.facts.name, with_bos)
         .map_err(unusable)?;
-    let loaded = LoadedSae { sae: file.sae, place, corpus, typical_norm: None };
+    let loaded = LoadedSae { sae: Arc::new(file.sae), place, corpus, typical_norm: None };
     let sae = SaeInfo {
         name,
         features: loaded.sae.d_sae as u32,
