@@ -22,20 +22,33 @@ pub fn push(steps: &mut Vec<TrainStep>, step: TrainStep) {
     steps.push(step);
 }
 
-/// The points of a polyline: `of` each step, a share, over all steps that are to be made.
-pub fn points(steps: &[TrainStep], of: fn(&TrainStep) -> f32, width: f64, height: f64) -> String {
-    let point = |step: &TrainStep| {
-        let x = f64::from(step.step) / f64::from(step.steps.max(1)) * width;
-        // What is worse than the mean is at the top.
-        let y = (1.0 - f64::from(of(step).clamp(0.0, 1.0))) * height;
-        format!("{x:.1},{y:.1}")
+/// What is left unexplained, and how many features are dead, over all steps that are to be made: as markup, of numbers
+/// alone. Nothing where there is no step.
+pub fn chart(steps: &[TrainStep]) -> String {
+    const WIDTH: f64 = 600.0;
+    const HEIGHT: f64 = 120.0;
+    let Some(last) = steps.last() else { return String::new() };
+    let points = |of: fn(&TrainStep) -> f32| -> String {
+        let point = |step: &TrainStep| {
+            let x = f64::from(step.step) / f64::from(step.steps.max(1)) * WIDTH;
+            // What is worse than the mean is at the top.
+            let y = (1.0 - f64::from(of(step).clamp(0.0, 1.0))) * HEIGHT;
+            format!("{x:.1},{y:.1} ")
+        };
+        steps.iter().map(point).collect()
     };
-    steps.iter().map(point).collect::<Vec<_>>().join(" ")
-}
-
-/// The share of features that were not active for long.
-pub fn dead_share(step: &TrainStep) -> f32 {
-    step.dead as f32 / step.features.max(1) as f32
+    let (unexplained, dead) =
+        (points(|step| step.unexplained), points(|step| step.dead as f32 / step.features.max(1) as f32));
+    let (words, all) = (of_step(last), grouped(last.steps.into()));
+    format!(
+        r#"<div class="plot"><div class="ends soft" aria-hidden="true"><span>100 %</span><span>0 %</span></div>
+<svg viewBox="0 -3 {WIDTH} {}" preserveAspectRatio="none" data-testid="training-chart" role="img" aria-label="{words}">
+<polyline class="dead" stroke-dasharray="2 3" points="{dead}"/><polyline class="unexplained" points="{unexplained}"/></svg></div>
+<div class="scale" aria-hidden="true"><span>0</span><span>{all} steps</span></div>
+<ul class="lines"><li title="Of the variance of the batch's activations"><svg viewBox="0 0 28 8" aria-hidden="true"><polyline class="unexplained" points="0,4 28,4"/></svg>unexplained</li>
+<li title="Features that were not active for a thirtieth of the training"><svg viewBox="0 0 28 8" aria-hidden="true"><polyline class="dead" stroke-dasharray="2 3" points="0,4 28,4"/></svg>dead features</li></ul>"#,
+        HEIGHT + 6.0
+    )
 }
 
 /// How long a text is.
@@ -75,7 +88,7 @@ pub fn of_step(step: &TrainStep) -> String {
 }
 
 /// How good it is, beside what would be as sparse.
-pub fn judged(quality: &TrainedQuality, features: u32) -> String {
+pub fn judged(quality: &TrainedQuality) -> String {
     let percent = |share: f32| format!("{:.1} %", 100.0 * share);
     // It is to be better than the first directions that come to mind.
     let null = match quality.explained <= quality.by_components.max(quality.by_random) {
@@ -93,7 +106,7 @@ pub fn judged(quality: &TrainedQuality, features: u32) -> String {
         quality.l0,
         percent(quality.by_components),
         percent(quality.by_random),
-        grouped(features.into()),
+        grouped(quality.features.into()),
         grouped(quality.dead_everywhere.into()),
         grouped(quality.dead.into()),
         grouped(quality.steps.into()),
@@ -131,8 +144,10 @@ mod tests {
     #[test]
     fn points_lie_within_the_chart() {
         let wild = TrainStep { unexplained: 7.0, ..step(1000) };
-        assert_eq!(points(&[step(500), wild], |step| step.unexplained, 100.0, 40.0), "25.0,30.0 50.0,0.0");
-        assert_eq!(points(&[step(2000)], dead_share, 100.0, 40.0), "100.0,35.0");
+        let drawn = chart(&[step(500), wild]);
+        assert!(drawn.contains(r#"class="unexplained" points="150.0,90.0 300.0,0.0 ""#), "{drawn}");
+        assert!(drawn.contains(r#"points="150.0,105.0 300.0,105.0 ""#), "{drawn}");
+        assert_eq!(chart(&[]), "");
     }
 
     #[test]
@@ -141,6 +156,7 @@ mod tests {
             training_tokens: 9000,
             held_out_tokens: 1000,
             steps: 1000,
+            features: 512,
             explained: 0.7,
             l0: 16.0,
             dead: 40,
@@ -148,9 +164,9 @@ mod tests {
             by_components: 0.5,
             by_random: 0.1,
         };
-        assert!(judged(&good, 512).contains("70.0 % of the variance with 16.0"));
-        assert!(!judged(&good, 512).contains("mean little"));
-        assert!(judged(&TrainedQuality { explained: 0.4, ..good }, 512).contains("no better than these"));
+        assert!(judged(&good).contains("70.0 % of the variance with 16.0"));
+        assert!(!judged(&good).contains("mean little"));
+        assert!(judged(&TrainedQuality { explained: 0.4, ..good }).contains("no better than these"));
     }
 
     #[test]

@@ -32,8 +32,8 @@ pub use probes::{
 };
 pub use repository::{Choice, Fit, RepositoryListing, What};
 pub use training::{
-    FEWEST_TRAINING_TOKENS, MOST_TRAINING_LETTERS, MOST_TRAINING_TOKENS, TrainEvent, TrainMethod, TrainRequest,
-    TrainSpec, TrainStep, TrainedQuality, TrainingText,
+    FEWEST_TRAINING_TOKENS, MOST_TRAINING_LETTERS, MOST_TRAINING_TOKENS, TRAINED, TrainEvent, TrainMethod,
+    TrainRequest, TrainSpec, TrainStep, TrainedQuality, TrainingText,
 };
 
 /// Names one piece of work, chosen by the page; every event about that work carries it.

@@ -10,6 +10,9 @@ pub const FEWEST_TRAINING_TOKENS: u32 = 300;
 /// Letters of all texts: more than that many tokens ever have.
 pub const MOST_TRAINING_LETTERS: usize = 1 << 18;
 
+/// What an SAE is called that was trained in the tab.
+pub const TRAINED: &str = "Trained in this tab";
+
 /// What to do about a training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum TrainRequest {
@@ -121,6 +124,7 @@ pub struct TrainedQuality {
     pub training_tokens: u32,
     pub held_out_tokens: u32,
     pub steps: u32,
+    pub features: u32,
     /// The share of the variance that it explains.
     pub explained: f32,
     pub l0: f32,

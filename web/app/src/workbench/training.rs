@@ -6,7 +6,7 @@ use crate::training::push;
 use gloo::events::{EventListener, EventListenerOptions};
 use leptos::prelude::*;
 use tiller_protocol::{
-    Failure, JobId, Progress, Request, SaeInfo, TrainEvent, TrainMethod, TrainRequest, TrainSpec, TrainStep,
+    Failure, JobId, Progress, Request, SaeInfo, TRAINED, TrainEvent, TrainMethod, TrainRequest, TrainSpec, TrainStep,
     TrainedQuality, TrainingText,
 };
 use tiller_sites::ModelRef;
@@ -26,8 +26,8 @@ pub struct TrainingWork {
     pub judging: bool,
     /// The model whose activations are read.
     model: Option<ModelRef>,
-    /// What was trained last.
-    trained: Option<(SaeInfo, TrainedQuality)>,
+    /// How good it is, what was trained last.
+    trained: Option<TrainedQuality>,
     /// Its weights have not been saved.
     unsaved: bool,
 }
@@ -47,8 +47,9 @@ pub enum TrainState {
 /// How to train.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TrainForm {
-    /// `None`: the one in the middle.
-    pub block: Option<u32>,
+    /// Of the model that the block is of.
+    pub layers: u32,
+    pub block: u32,
     /// The part of the block whose output is read, as TransformerLens names it.
     pub hook: &'static str,
     pub features: u32,
@@ -63,7 +64,8 @@ pub struct TrainForm {
 impl Default for TrainForm {
     fn default() -> TrainForm {
         TrainForm {
-            block: None,
+            layers: 0,
+            block: 0,
             hook: "hook_resid_post",
             features: 512,
             method: TrainMethod::default(),
@@ -73,17 +75,6 @@ impl Default for TrainForm {
             learning_rate: 1e-3,
             seed: 1,
         }
-    }
-}
-
-impl TrainForm {
-    pub fn block(&self, layers: u32) -> u32 {
-        self.block.map_or(layers / 2, |block| block.min(layers.saturating_sub(1)))
-    }
-
-    /// What is read, under TransformerLens's name.
-    fn site(&self, layers: u32) -> String {
-        format!("blocks.{}.{}", self.block(layers), self.hook)
     }
 }
 
@@ -97,8 +88,8 @@ impl Workbench {
         let ModelState::Ready(model) = self.model.get_untracked() else { return };
         self.dismiss_all();
         let work = self.training.get_untracked();
-        let TrainForm { features, method, k, sparsity, steps, learning_rate, seed, .. } = work.form;
-        let site = work.form.site(model.layers);
+        let TrainForm { block, hook, features, method, k, sparsity, steps, learning_rate, seed, .. } = work.form;
+        let site = format!("blocks.{block}.{hook}");
         let texts = vec![work.own_text.clone()];
         let spec = TrainSpec { texts, site, features, method, k, sparsity, steps, learning_rate, seed };
         self.training.update(|work| {
@@ -139,10 +130,10 @@ impl Workbench {
         bridge::send(&Request::Train { job, what });
     }
 
-    /// What was trained, as long as it is the one that is loaded.
-    pub fn trained(self) -> Option<(SaeInfo, TrainedQuality)> {
-        let trained = self.training.with(|work| work.trained.clone())?;
-        self.features.with(|work| work.sae.info() == Some(&trained.0)).then_some(trained)
+    /// How good it is, what was trained, as long as it is the one that is loaded.
+    pub fn trained(self) -> Option<TrainedQuality> {
+        let is_loaded = self.features.with(|work| work.sae.info().is_some_and(|info| info.name == TRAINED));
+        self.training.with(|work| work.trained).filter(|_| is_loaded)
     }
 
     /// Saves a file of what was trained.
@@ -208,7 +199,7 @@ impl Workbench {
         let model = self.training.with_untracked(|work| work.model.clone());
         self.training.update(|work| {
             (work.state, work.judging, work.unsaved) = (TrainState::None, false, true);
-            work.trained = Some((sae.clone(), quality));
+            work.trained = Some(quality);
         });
         let Some(model) = model else { return };
         // Of another, numbers mean other features.

@@ -17,7 +17,7 @@ use tiller_formats::{Precision, SaeFile, TrainedOn};
 use tiller_interp::sae::held_out;
 use tiller_model::is_over_keys;
 use tiller_protocol::{
-    Event, FEWEST_TRAINING_TOKENS, MOST_TRAINING_LETTERS, MOST_TRAINING_TOKENS, Progress, Stage, TrainEvent,
+    Event, FEWEST_TRAINING_TOKENS, MOST_TRAINING_LETTERS, MOST_TRAINING_TOKENS, Progress, Stage, TRAINED, TrainEvent,
     TrainMethod, TrainRequest, TrainSpec, TrainStep, TrainedQuality, TrainingText,
 };
 use tiller_sae::train::{Batches, ChosenRows, Method, RowsInMemory, TrainOptions, Trainer, of_usual_length};
@@ -289,6 +289,7 @@ async fn finish(bench: &mut Bench, live: &Live, mut training: Training) -> Resul
         training_tokens: rows.len() as u32,
         held_out_tokens: found.rows as u32,
         steps,
+        features: sae.d_sae as u32,
         explained: found.explained as f32,
         l0: found.l0 as f32,
         dead: found.dead as u32,
@@ -296,7 +297,7 @@ async fn finish(bench: &mut Bench, live: &Live, mut training: Training) -> Resul
         by_components: found.by_components as f32,
         by_random: found.by_random as f32,
     };
-    let sae = install(bench, "Trained in this tab".into(), SaeFile { sae, trained_on }, corpus, None)?;
+    let sae = install(bench, TRAINED.into(), SaeFile { sae, trained_on }, corpus, None)?;
     Ok(TrainEvent::Trained { sae, quality })
 }
 

@@ -1,6 +1,6 @@
 //! Training a sparse autoencoder on the user's own text.
 
-use crate::training::{dead_share, judged, length, of_step, of_text, points};
+use crate::training::{chart, judged, length, of_step, of_text};
 use crate::views::progress;
 use crate::workbench::{ModelState, TrainForm, TrainState, Workbench};
 use leptos::prelude::*;
@@ -8,9 +8,6 @@ use tiller_protocol::{Failure, MOST_TRAINING_LETTERS, TrainMethod};
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{File, HtmlInputElement};
-
-const WIDTH: f64 = 600.0;
-const HEIGHT: f64 = 120.0;
 
 /// What of a block is read, and what it is called.
 const HOOKS: [(&str, &str); 3] =
@@ -38,8 +35,6 @@ pub fn Train() -> impl IntoView {
         })
     };
     let idle = move || work.with(|work| work.state == TrainState::None);
-    let any = move || work.with(|work| !work.steps.is_empty());
-    let trained = Memo::new(move |_| bench.trained());
     view! {
         <details class="card training" data-testid="training" data-state=state>
             <summary>"Train one on your own text"</summary>
@@ -50,9 +45,9 @@ pub fn Train() -> impl IntoView {
                 <Show when=idle fallback=move || view! { <Running/> }>
                     <Form/>
                 </Show>
-                <Show when=any><Chart/></Show>
-                {move || trained.get().map(|(sae, quality)| view! {
-                    <p class="small" data-testid="trained-quality">{judged(&quality, sae.features)}</p>
+                <div class="training-chart" inner_html=move || work.with(|work| chart(&work.steps))></div>
+                {move || bench.trained().map(|quality| view! {
+                    <p class="small" data-testid="trained-quality">{judged(&quality)}</p>
                     <div class="row" role="group" aria-label="Save it">
                         <span class="small">"It is gone when the tab is closed or another is opened. Save it: "</span>
                         {FILES.map(|(file, title)| view! {
@@ -78,6 +73,17 @@ fn Form() -> impl IntoView {
         // The same files may be chosen again.
         input.set_value("");
     };
+    let layers = Memo::new(move |_| match bench.model.get() {
+        ModelState::Ready(model) => model.layers,
+        _ => 1,
+    });
+    // The block in the middle, until another is chosen.
+    Effect::new(move |_| {
+        let layers = layers.get();
+        if work.with_untracked(|work| work.form.layers != layers) {
+            bench.change_training(|form| (form.layers, form.block) = (layers, layers / 2));
+        }
+    });
     let cannot =
         move || work.with(|work| work.own_text.trim().is_empty()) || !matches!(bench.model.get(), ModelState::Ready(_));
     view! {
@@ -93,10 +99,13 @@ fn Form() -> impl IntoView {
             <input node_ref=input type="file" multiple accept=".txt,.md,text/plain" hidden aria-hidden="true" tabindex="-1" data-testid="training-files" on:change=opened/>
         </div>
         <div class="row choices">
-            <Numbers/>
+            {move || first_choices(layers.get())}
             <button class="btn go" data-testid="train" prop:disabled=cannot on:click=move |_| bench.begin_training()>"Train"</button>
         </div>
-        <More/>
+        <details class="more">
+            <summary>"More"</summary>
+            <div class="row choices">{other_choices()}</div>
+        </details>
     }
 }
 
@@ -108,7 +117,7 @@ fn number(
     [min, max]: [f64; 2],
     value: fn(&TrainForm) -> f64,
     set: fn(&mut TrainForm, f64),
-) -> impl IntoView {
+) -> AnyView {
     let bench = expect_context::<Workbench>();
     let now = move || bench.training.with(|work| value(&work.form).to_string());
     let changed = move |change| {
@@ -123,79 +132,111 @@ fn number(
             <input class="field mono" type="number" data-testid=id min=min max=max step="any" prop:value=now on:change=changed/>
         </label>
     }
+    .into_any()
 }
 
-#[component]
-fn Numbers() -> impl IntoView {
+/// One of several, by place.
+fn choice(
+    label: &'static str,
+    id: &'static str,
+    titles: Vec<String>,
+    value: fn(&TrainForm) -> usize,
+    set: fn(&mut TrainForm, usize),
+) -> AnyView {
     let bench = expect_context::<Workbench>();
-    let layers = Memo::new(move |_| match bench.model.get() {
-        ModelState::Ready(model) => model.layers,
-        _ => 1,
-    });
-    let block = move || bench.training.with(|work| work.form.block(layers.get()));
-    let choose = move |change| {
-        if let Ok(block) = event_target_value(&change).parse() {
-            bench.change_training(|form| form.block = Some(block));
+    let now = move || bench.training.with(|work| value(&work.form));
+    let changed = move |change| {
+        if let Ok(place) = event_target_value(&change).parse() {
+            bench.change_training(|form| set(form, place));
         }
     };
+    let option = |(place, title): (usize, String)| view! { <option value=place selected=move || now() == place>{title}</option> };
     view! {
-        <label class="labelled" title="The block at whose output activations are read">"Block"
-            <select class="field" data-testid="training-block" on:change=choose>
-                {move || (0..layers.get()).map(|own| view! {
-                    <option value=own selected=move || block() == own>{own}</option>
-                }).collect_view()}
-            </select>
+        <label class="labelled">{label}
+            <select class="field" data-testid=id on:change=changed>{titles.into_iter().enumerate().map(option).collect_view()}</select>
         </label>
-        {number("Features", "training-features", "Directions to learn: more find rarer things, and take longer", [16.0, 8192.0],
-            |form| form.features.into(), |form, value| form.features = value as u32)}
     }
+    .into_any()
 }
 
-#[component]
-fn More() -> impl IntoView {
-    let bench = expect_context::<Workbench>();
-    let form = move || bench.training.with(|work| work.form);
-    let method = move |change| {
-        let name: String = event_target_value(&change);
-        if let Some(method) = TrainMethod::ALL.into_iter().find(|method| method.title() == name) {
-            bench.change_training(|form| form.method = method);
-        }
-    };
-    let hook = move |change| {
-        let name: String = event_target_value(&change);
-        if let Some((hook, _)) = HOOKS.into_iter().find(|(hook, _)| *hook == name) {
-            bench.change_training(|form| form.hook = hook);
-        }
-    };
-    view! {
-        <details class="more">
-            <summary>"More"</summary>
-            <div class="row choices">
-                <label class="labelled">"Read at"
-                    <select class="field" data-testid="training-hook" on:change=hook>
-                        {HOOKS.map(|(own, title)| view! { <option value=own selected=move || form().hook == own>{title}</option> }).collect_view()}
-                    </select>
-                </label>
-                <label class="labelled" title="What keeps features few at each token">"Method"
-                    <select class="field" data-testid="training-method" on:change=method>
-                        {TrainMethod::ALL.map(|own| view! {
-                            <option value=own.title() selected=move || form().method == own>{own.title()}</option>
-                        }).collect_view()}
-                    </select>
-                </label>
-                <Show when=move || form().method.has_k() fallback=move || number(
-                    "Cost of a feature", "training-sparsity", "Beside the squared error of activations of length √width; more makes fewer features active", [0.0, 1000.0],
-                    |form| form.sparsity.into(), |form, value| form.sparsity = value as f32)>
-                    {number("Active at once", "training-k", "Features at each token", [1.0, 512.0], |form| form.k.into(), |form, value| form.k = value as u32)}
-                </Show>
-                {number("Steps", "training-steps", "Batches of 256 tokens", [10.0, 20_000.0], |form| form.steps.into(), |form, value| form.steps = value as u32)}
-                {number("Learning rate", "training-rate", "Adam's, at its highest", [1e-6, 0.1],
-                    |form| (f64::from(form.learning_rate) * 1e9).round() / 1e9, |form, value| form.learning_rate = value as f32)}
-                {number("Seed", "training-seed", "Of the first directions and of the order of tokens", [0.0, 4_294_967_295.0],
-                    |form| form.seed.into(), |form, value| form.seed = value as u32)}
-            </div>
-        </details>
-    }
+/// What is chosen at first sight.
+fn first_choices(layers: u32) -> [AnyView; 2] {
+    [
+        choice(
+            "Block",
+            "training-block",
+            (0..layers).map(|block| block.to_string()).collect(),
+            |form| form.block as usize,
+            |form, place| form.block = place as u32,
+        ),
+        number(
+            "Features",
+            "training-features",
+            "Directions to learn: more find rarer things, and take longer",
+            [16.0, 8192.0],
+            |form| form.features.into(),
+            |form, value| form.features = value as u32,
+        ),
+    ]
+}
+
+fn other_choices() -> [AnyView; 7] {
+    [
+        choice(
+            "Read at",
+            "training-hook",
+            HOOKS.map(|(_, title)| title.into()).into(),
+            |form| HOOKS.iter().position(|(hook, _)| *hook == form.hook).unwrap_or(0),
+            |form, place| form.hook = HOOKS.get(place).unwrap_or(&HOOKS[0]).0,
+        ),
+        choice(
+            "Method",
+            "training-method",
+            TrainMethod::ALL.map(|method| method.title().into()).into(),
+            |form| TrainMethod::ALL.iter().position(|method| *method == form.method).unwrap_or(0),
+            |form, place| form.method = TrainMethod::ALL.get(place).copied().unwrap_or_default(),
+        ),
+        number(
+            "Active at once",
+            "training-k",
+            "Features at each token; standard and JumpReLU find out how many",
+            [1.0, 512.0],
+            |form| form.k.into(),
+            |form, value| form.k = value as u32,
+        ),
+        number(
+            "Cost of a feature",
+            "training-sparsity",
+            "For standard and JumpReLU: beside the squared error of activations of length √width; more makes fewer features active",
+            [0.0, 1000.0],
+            |form| form.sparsity.into(),
+            |form, value| form.sparsity = value as f32,
+        ),
+        number(
+            "Steps",
+            "training-steps",
+            "Batches of up to 256 tokens",
+            [10.0, 20_000.0],
+            |form| form.steps.into(),
+            |form, value| form.steps = value as u32,
+        ),
+        number(
+            "Learning rate",
+            "training-rate",
+            "Adam's, at its highest",
+            [1e-6, 0.1],
+            |form| (f64::from(form.learning_rate) * 1e9).round() / 1e9,
+            |form, value| form.learning_rate = value as f32,
+        ),
+        number(
+            "Seed",
+            "training-seed",
+            "Of the first directions and of the order of tokens",
+            [0.0, 4_294_967_295.0],
+            |form| form.seed.into(),
+            |form, value| form.seed = value as u32,
+        ),
+    ]
 }
 
 /// What can be done about a training that runs, or rests.
@@ -235,33 +276,6 @@ fn status(bench: Workbench) -> String {
             _ => text + "Waiting for the model to be free",
         }
     })
-}
-
-/// What is left unexplained, and how many features are dead, step by step.
-#[component]
-fn Chart() -> impl IntoView {
-    let bench = expect_context::<Workbench>();
-    let work = bench.training;
-    let unexplained = move || work.with(|work| points(&work.steps, |step| step.unexplained, WIDTH, HEIGHT));
-    let dead = move || work.with(|work| points(&work.steps, dead_share, WIDTH, HEIGHT));
-    let steps = move || work.with(|work| work.steps.last().map_or(0, |step| step.steps));
-    let last = move || work.with(|work| work.steps.last().map(of_step).unwrap_or_default());
-    view! {
-        <div class="training-chart">
-            <div class="plot">
-                <div class="ends soft" aria-hidden="true"><span>"100 %"</span><span>"0 %"</span></div>
-                <svg viewBox=format!("0 -3 {WIDTH} {}", HEIGHT + 6.0) preserveAspectRatio="none" data-testid="training-chart" role="img" aria-label=last>
-                    <polyline class="dead" points=dead stroke-dasharray="2 3"/>
-                    <polyline class="unexplained" points=unexplained/>
-                </svg>
-            </div>
-            <div class="scale" aria-hidden="true"><span>"0"</span><span>{move || format!("{} steps", crate::figures::grouped(steps().into()))}</span></div>
-            <ul class="lines">
-                <li title="Of the variance of the batch's activations"><svg viewBox="0 0 28 8" aria-hidden="true"><polyline class="unexplained" points="0,4 28,4"/></svg>"unexplained"</li>
-                <li title="Features that were not active for a thirtieth of the training"><svg viewBox="0 0 28 8" aria-hidden="true"><polyline class="dead" points="0,4 28,4" stroke-dasharray="2 3"/></svg>"dead features"</li>
-            </ul>
-        </div>
-    }
 }
 
 /// Adds the text of files, as far as there is room.
