@@ -26,6 +26,10 @@ struct Shown {
     passages: usize,
     found: Vec<u32>,
     pinned: Vec<u32>,
+    /// Changes of features, in words.
+    changes: Vec<String>,
+    /// Tokens that were written, and on which the feature is active.
+    active: usize,
 }
 
 const SHOWN: &str = "
@@ -44,6 +48,9 @@ const SHOWN: &str = "
         passages: all('[data-testid=passages] li').length,
         found: numbers('[data-testid=found-features] button'),
         pinned: numbers('[data-testid=pinned-features] button'),
+        changes: all('[data-testid=feature-edits] li').map(row => row.textContent),
+        active: all('[data-testid=steered-text] .tok')
+            .filter(token => token.style.background && !token.style.background.includes(' 0%')).length,
     };";
 
 async fn until(page: &Page<'_>, what: &str, holds: impl Fn(&Shown) -> bool) -> Result<Shown> {
@@ -99,6 +106,18 @@ async fn features_of_a_text_are_found_named_pinned_linked_and_steered_by() -> Re
                 features == Features { feature: Some(second), pinned: vec![second], ..Features::default() },
                 "{features:?}"
             );
+
+            // Held at its largest value while the model writes.
+            page.click("change-feature").await?;
+            let changed = page.until_written().await?;
+            ensure!(changed.plain.ids() != changed.steered.ids(), "a feature held high changes what is written");
+            let shown = until(&page, "written tokens are tinted", |now| now.active > 0).await?;
+            ensure!(shown.changes.len() == 1 && shown.changes[0].contains("held at"), "{:?}", shown.changes);
+            let edits = recipes::of_link(&changed.link.context("the page has a link")?)?.feature_edits;
+            ensure!(edits.len() == 1 && edits[0].feature == second, "{edits:?}");
+            photograph(&page, "features-changed").await?;
+            page.click("leave-feature").await?;
+            until(&page, "the change is gone", |now| now.changes.is_empty()).await?;
 
             page.click("steer-with-feature").await?;
             page.click("write").await?;

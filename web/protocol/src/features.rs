@@ -144,6 +144,11 @@ pub struct FeatureSeen {
     pub density: f32,
     /// Its largest value.
     pub largest: f32,
+    /// How many of the tokens on which it is active lie in each part of the way from 0 to the largest value; empty where
+    /// that was not counted.
+    pub histogram: Vec<u32>,
+    /// Features that are active on the same tokens, with the Jaccard index of the two sets of tokens; descending.
+    pub together: Vec<(u32, f32)>,
     /// Where it is most active.
     pub passages: Vec<Passage>,
 }

@@ -23,6 +23,8 @@ pub fn requests(model: &Packaged, text: &Text, tokens: u32, hub: String, gpu: bo
         max_tokens: tokens,
         vectors: Vec::new(),
         edits: Vec::new(),
+        feature_edits: Vec::new(),
+        follow_features: false,
         lanes: vec![Lane::Plain],
     };
     Ok(json!({

@@ -110,15 +110,44 @@ fn Body(card: FeatureCard) -> impl IntoView {
     }
 }
 
+/// How often it has which value: a bar for each part of the way to the largest one.
+fn histogram(counts: &[u32], largest: f32) -> impl IntoView + use<> {
+    let most = counts.iter().copied().max().unwrap_or(0).max(1) as f32;
+    let width = largest / counts.len().max(1) as f32;
+    let bar = |(n, &count): (usize, &u32)| {
+        let (low, high) =
+            (figures::quantity((n as f32 * width).into()), figures::quantity(((n + 1) as f32 * width).into()));
+        // Roots: the few high values are what one wants to see.
+        let height = 100.0 * (count as f32 / most).sqrt();
+        view! { <i style=format!("height:{height:.1}%") title=format!("{count} tokens with {low} to {high}")></i> }
+    };
+    let bars = counts.iter().enumerate().map(bar).collect_view();
+    view! {
+        <div class="histogram" role="img" aria-label="How often it has which value" data-testid="histogram">{bars}</div>
+        <p class="row between soft small"><span>"0"</span><span>"how often which value (root scale)"</span><span>{figures::quantity(largest.into())}</span></p>
+    }
+}
+
 /// The feature on a corpus.
 #[component]
 fn Seen(seen: FeatureSeen) -> impl IntoView {
+    let bench = expect_context::<Workbench>();
+    let looking = expect_context::<Looking>();
     let largest = seen.largest;
+    let together = seen.together.iter().map(|&(feature, share)| {
+        view! {
+            <li>{chip(bench, looking, feature)}<span class="mono share" title="Of the tokens on which either is active, the share on which both are">{figures::probability(share.max(f32::MIN_POSITIVE).ln())}</span></li>
+        }
+    });
+    let together = together.collect_view();
+    let any_together = !seen.together.is_empty();
     view! {
         <h2>"Where it fires most"</h2>
         <p class="soft small">{format!(
             "On {} of a corpus's tokens; at most {}.", figures::probability(seen.density.max(f32::MIN_POSITIVE).ln()), figures::quantity(largest.into())
         )}</p>
+        {(!seen.histogram.is_empty()).then(|| histogram(&seen.histogram, largest))}
+        {any_together.then(|| view! { <h2>"Active on the same tokens"</h2><ul class="near">{together}</ul> })}
         <ol class="passages" data-testid="passages">
             {seen.passages.into_iter().map(|passage| view! { <li>{tinted(passage, largest)}</li> }).collect_view()}
         </ol>

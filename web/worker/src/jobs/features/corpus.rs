@@ -26,6 +26,12 @@ pub struct OnCorpus {
     pub label: Option<FeatureLabel>,
     #[serde(default)]
     pub passages: Vec<Place>,
+    /// How many active tokens lie in each tenth of the way to the largest value.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub histogram: Vec<u32>,
+    /// Features that are active on the same tokens, with the share of both's tokens that are (Jaccard index).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub together: Vec<(u32, f32)>,
 }
 
 /// A place in a text: the position of the feature's largest value there, and its values by position.
@@ -39,6 +45,9 @@ pub struct Place {
 /// Tokens of a passage before and after the one on which the feature is strongest.
 const BEFORE: usize = 14;
 const AFTER: usize = 7;
+/// Bins of a histogram, and features beside one, that are shown.
+const BINS: usize = 50;
+const COMPANIONS: usize = 8;
 /// Bytes.
 const LONGEST_LABEL: usize = 200;
 
@@ -61,7 +70,9 @@ impl Corpus {
     pub fn seen(&self, feature: usize) -> Option<FeatureSeen> {
         let found = self.features.get(feature)?;
         let passages = found.passages.iter().filter_map(|place| self.passage(place)).collect();
-        Some(FeatureSeen { density: found.density, largest: found.max, passages })
+        let histogram = found.histogram.iter().take(BINS).copied().collect();
+        let together = found.together.iter().take(COMPANIONS).copied().collect();
+        Some(FeatureSeen { density: found.density, largest: found.max, histogram, together, passages })
     }
 
     /// `None` where a place is none.

@@ -46,15 +46,28 @@ pub async fn of(session: &Session, sae: &Sae, training: &Training, rows: [&[usiz
         };
         let mut places = on(made_on, made);
         places.extend(on(measured_on, measured));
+        let max = places.iter().map(|&(_, value)| value).fold(0.0, f32::max);
         features.push(OnCorpus {
             density: places.len() as f32 / all,
-            max: places.iter().map(|&(_, value)| value).fold(0.0, f32::max),
+            max,
             label,
+            histogram: histogram(&places, max),
+            together: Vec::new(),
             passages: passages(&places),
         });
     }
     let text = |stretch: &Vec<u32>| CorpusText { tokens: stretch.iter().map(|token| texts[token].clone()).collect() };
     Corpus { texts: training.stretches.iter().map(text).collect(), features }
+}
+
+/// How many of the values lie in each part of the way to the largest.
+fn histogram(places: &[((u32, u32), f32)], max: f32) -> Vec<u32> {
+    const PARTS: usize = 10;
+    let mut counts = vec![0; PARTS];
+    for (_, value) in places.iter().filter(|_| max > 0.0) {
+        counts[((value / max * PARTS as f32) as usize).min(PARTS - 1)] += 1;
+    }
+    counts
 }
 
 /// By feature: at which of `rows` it is active, and how much.
