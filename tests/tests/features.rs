@@ -285,7 +285,7 @@ fn the_features_of_every_kind_of_file_are_read_as_on_the_host_or_refused_by_name
             }
         }
         refused.dedup();
-        assert_eq!(refused.len(), 6, "{refused:?}");
+        assert_eq!(refused.len(), 7, "{refused:?}");
     }
 }
 
