@@ -215,7 +215,7 @@ fn other_choices() -> [AnyView; 7] {
         number(
             "Steps",
             "training-steps",
-            "Batches of up to 256 tokens",
+            "Batches of up to 256 tokens; the thresholds of JumpReLU need several thousand",
             [10.0, 20_000.0],
             |form| form.steps.into(),
             |form, value| form.steps = value as u32,
