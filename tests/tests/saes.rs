@@ -1,13 +1,29 @@
 //! Sparse autoencoders on a model: an SAE whose features are the planted organism's known directions finds them, and what
 //! is said of it is what was planted.
 
+use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use tiller_engine::{FeatureChange, Site};
+use tiller_engine::{FeatureChange, Harvest, Reading, Site, TapRows};
+use tiller_interp::sae::{
+    CardTexts, FeatureAblation, FeatureReading, FeatureSteering, Gating, GatingQuestion, LinearErrors, PlacedDictionary,
+    PlacedSae, SimilarRowsOptions, SteadinessTexts, feature_ablation, feature_logits, gatings, nearest_features,
+    sae_card, sae_contrast, similar_rows, steadiness, text_features,
+};
 use tiller_interp::sae::{
     CardTexts, FeatureReading, FeatureSteering, Gating, GatingQuestion, PlacedDictionary, PlacedSae, feature_logits,
     gatings, nearest_features, sae_card, sae_contrast, text_features,
+=======
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use tiller_engine::{Harvest, Reading, Site, TapRows};
+use tiller_interp::sae::{
+    CardTexts, FeatureAblation, FeatureReading, LinearErrors, PlacedSae, SimilarRowsOptions, SteadinessTexts,
+    feature_ablation, feature_logits, nearest_features, sae_card, sae_contrast, similar_rows, steadiness,
+    text_features,
+>>>>>>> bed5cbb (Judge and describe SAEs further, and factorise an MLP's neurons)
 };
-use tiller_interp::steer::random_direction;
+use tiller_interp::steer::{TokenPair, random_direction};
 use tiller_sae::{Activation, Normalisation, Sae};
 use tiller_tests::organisms::Organism;
 
@@ -180,7 +196,7 @@ fn an_sae_that_loses_nothing_costs_nothing_and_zeros_and_random_directions_do() 
     let sae = complete_sae();
     let placed = placed(&sae);
     let texts: Vec<Vec<u32>> = organism.pairs("mood").into_iter().take(20).map(|pair| pair.positive).collect();
-    let what = CardTexts { texts: &texts, longest: Some(4.0), seed: 1, with_loss: true };
+    let what = CardTexts { texts: &texts, longest: Some(4.0), seed: 1, fit_on: &[], with_loss: true };
     let mut last = 0;
     let engine = &mut organism.session.engine;
     let card = pollster::block_on(sae_card(engine, &placed, &what, &(), |done, total| {
@@ -196,6 +212,14 @@ fn an_sae_that_loses_nothing_costs_nothing_and_zeros_and_random_directions_do() 
     assert!(loss.zero > loss.clean + 0.1, "{loss:?}");
     assert!((of_sae.recovered.unwrap() - 1.0).abs() < 1e-4 && of_sae.divergence.abs() < 1e-5, "{of_sae:?}");
     assert!((of_sae.cross_entropy - loss.clean).abs() < 1e-5);
+    assert!((of_sae.divergence_recovered.unwrap() - 1.0).abs() < 1e-4, "{of_sae:?}");
+    // Its directions are orthogonal: together, features are as long as what they write, and pursuit finds no better.
+    let lengths = card.lengths.unwrap();
+    assert!(
+        (lengths.ratio - 1.0).abs() < 1e-4 && lengths.deviation < 1e-4 && lengths.expected_l0 > 50.0,
+        "{lengths:?}"
+    );
+    assert!(card.pursuit.fvu_pursuit < 1e-6 && card.pursuit.tokens == 200, "{:?}", card.pursuit);
     // 64 components of 64 numbers lose nothing either; random directions do.
     assert!(card.components.fvu < 1e-6);
     assert!((card.components.loss.unwrap().cross_entropy - loss.clean).abs() < 1e-4);
@@ -212,7 +236,7 @@ fn an_sae_of_few_features_is_judged_by_what_it_leaves_out() {
     sae.b_enc = vec![-1e6; sae.d_sae];
     sae.b_enc[..2].fill(0.0);
     let place = placed(&sae);
-    let what = CardTexts { texts: &texts, longest: None, seed: 1, with_loss: false };
+    let what = CardTexts { texts: &texts, longest: None, seed: 1, fit_on: &[], with_loss: false };
     let engine = &mut organism.session.engine;
     let card = pollster::block_on(sae_card(engine, &place, &what, &(), |_, _| {})).unwrap();
     assert!(card.loss.is_none() && card.sae.loss.is_none());
@@ -221,6 +245,21 @@ fn an_sae_of_few_features_is_judged_by_what_it_leaves_out() {
     assert!(card.active[0] > 0 && card.active[1] > 0);
     // Without the constant that every stream has, hardly anything is reconstructed: more is left than varies.
     assert!(card.sae.fvu > 10.0 && card.sae.length_ratio < 0.2, "{:?}", card.sae);
+    // What it does not write it leaves out as it is: a linear map reads it off the stream.
+    let others: Vec<Vec<u32>> = organism.pairs("mood").into_iter().skip(24).map(|pair| pair.positive).collect();
+    let harvest = Harvest { prompts: &others, sites: &[Site::ResidPost(2)], rows: TapRows::All, edits: &[] };
+    let mut fit_on = Vec::new();
+    let sink = |reading: Reading<'_>| {
+        if reading.position > 0 {
+            fit_on.extend_from_slice(reading.values);
+        }
+    };
+    let engine = &mut organism.session.engine;
+    pollster::block_on(engine.harvest(&harvest, &(), |_, _| {}, sink)).unwrap();
+    let with_fit = CardTexts { fit_on: &fit_on, ..what };
+    let card_with_fit = pollster::block_on(sae_card(engine, &place, &with_fit, &(), |_, _| {})).unwrap();
+    let dark = card_with_fit.dark_matter.unwrap();
+    assert!(dark.r2_vector > 0.9 && dark.fvu < 0.1 && dark.fitted_on == fit_on.len() / WIDTH, "{dark:?}");
     // One component of the streams' own leaves less than all.
     assert!(card.components.fvu > 0.05 && card.components.fvu < 0.95, "{:?}", card.components);
     let short = CardTexts { texts: &[vec![1, 2, 3]], ..what };
@@ -283,4 +322,127 @@ fn a_gate_that_does_not_open_changes_nothing() {
     for gated in &found[1..] {
         assert_eq!((gated.shift.value, &gated.shift.random), (0.0, &vec![0.0; 4]), "{found:?}");
     }
+
+/// What scikit-learn makes of made-up activations and errors.
+#[derive(Deserialize)]
+struct LinearCase {
+    fitted: usize,
+    width: usize,
+    activations: Vec<Vec<f32>>,
+    errors: Vec<Vec<f32>>,
+    foreseen: Vec<Vec<f64>>,
+    r2_vector: f64,
+    r2_length: f64,
+}
+
+#[test]
+fn what_is_foreseen_of_errors_is_what_scikit_learn_foresees() {
+    #[derive(Deserialize)]
+    struct Golden {
+        cases: Vec<LinearCase>,
+    }
+    let golden: Golden = serde_json::from_str(include_str!("../golden/linear_errors.json")).unwrap();
+    for case in golden.cases {
+        let (fit_x, x) = case.activations.split_at(case.fitted);
+        let (fit_errors, errors) = case.errors.split_at(case.fitted);
+        let (fit_x, fit_errors) = (fit_x.concat(), fit_errors.concat());
+        let fitted = LinearErrors::fit(&fit_x, &fit_errors, case.width, &());
+        let fitted = pollster::block_on(fitted).unwrap().unwrap();
+        let foreseen = fitted.foresee(&x.concat()).0;
+        for (found, expected) in foreseen.iter().zip(case.foreseen.iter().flatten()) {
+            assert!((f64::from(*found) - expected).abs() < 1e-4 * expected.abs().max(1.0), "{found} {expected}");
+        }
+        let (vector, length) = fitted.r_squared(&x.concat(), &errors.concat());
+        assert!((vector - case.r2_vector).abs() < 1e-4, "{vector} {}", case.r2_vector);
+        assert!((length - case.r2_length).abs() < 1e-4 * case.r2_length.abs().max(1.0), "{length} {}", case.r2_length);
+    }
+}
+
+#[test]
+fn taking_the_answer_away_costs_the_answer_and_taking_the_weather_away_costs_nothing() {
+    let mut organism = Organism::open(None);
+    let sae = planted_sae(&organism);
+    let place = placed(&sae);
+    let good = organism.session.one_token(&organism.truth.answers.positive).unwrap();
+    let with_answer = |pair: TokenPair| pair.positive.into_iter().chain([good]).collect::<Vec<u32>>();
+    let texts: Vec<Vec<u32>> = organism.pairs("mood").into_iter().take(12).map(with_answer).collect();
+    let what = FeatureAblation { texts: &texts, passages: 8, features: &[6, 4, 5, 31], seeds: &[1, 2, 3, 4] };
+    let mut last = 0;
+    let found = feature_ablation(&mut organism.session.engine, &place, &what, &(), |done, total| {
+        assert!(last <= done && done <= total, "{last}, {done} of {total}");
+        last = done;
+    });
+    let found = pollster::block_on(found).unwrap();
+    let answer = &found[0];
+    assert_eq!((answer.feature, answer.passages), (6, 8));
+    let (low, _) = answer.increase.unwrap().interval.unwrap();
+    assert!(low > 0.05 && answer.random.len() == 4, "{answer:?}");
+    assert!(answer.increase_after.unwrap().mean > 0.0, "{answer:?}");
+    for weather in &found[1..3] {
+        assert!(weather.increase.is_none_or(|increase| increase.mean.abs() < 1e-3), "{weather:?}");
+    }
+    let none = FeatureAblation { features: &[32], ..what };
+    let error = feature_ablation(&mut organism.session.engine, &place, &none, &(), |_, _| {});
+    assert!(pollster::block_on(error).unwrap_err().to_string().contains("features 0 to 31"));
+}
+
+#[test]
+fn texts_of_the_examples_mood_come_first_and_fall_without_what_they_share() {
+    let mut organism = Organism::open(None);
+    let sae = planted_sae(&organism);
+    let place = placed(&sae);
+    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    for pair in organism.pairs("mood").into_iter().take(40) {
+        good.push(pair.positive);
+        bad.push(pair.negative);
+    }
+    let examples = good.split_off(36);
+    let rows = [good.clone(), bad].concat();
+    let options = SimilarRowsOptions { kept: 16, shared: 3, top: 20, seed: 1 };
+    let found = similar_rows(&mut organism.session.engine, &place, &examples, &rows, &options, &(), |_, _| {});
+    let found = pollster::block_on(found).unwrap();
+    assert_eq!((found.rows.len(), found.by_activation.len(), found.by_words.len()), (20, 76, 76));
+    assert!(found.rows.iter().all(|row| row.row < good.len()), "{found:?}");
+    assert!(found.rows.iter().all(|row| row.rank_without > 30), "{found:?}");
+    assert!(found.rows.windows(2).all(|two| two[0].similarity >= two[1].similarity));
+}
+
+#[test]
+fn features_that_know_a_word_are_of_one_class() {
+    let mut organism = Organism::open(None);
+    let texts: Vec<Vec<u32>> = organism.pairs("mood").into_iter().take(40).map(|pair| pair.positive).collect();
+    // Words that a text has once at most, and five texts or more have.
+    let count = |text: &Vec<u32>, token: u32| text.iter().skip(1).filter(|&&other| other == token).count();
+    let mut words: Vec<u32> = texts.iter().flat_map(|text| text[1..].to_vec()).collect();
+    words.sort_unstable();
+    words.dedup();
+    words.retain(|&word| texts.iter().all(|text| count(text, word) <= 1));
+    words.retain(|&word| texts.iter().filter(|text| count(text, word) == 1).count() >= 5);
+    assert!(words.len() >= 3, "{words:?}");
+    // Each has a feature, along what its embedding differs by from the mean of all: most of the way is needed.
+    let harvest = Harvest { prompts: &texts, sites: &[Site::Embed], rows: TapRows::All, edits: &[] };
+    let mut embeddings = BTreeMap::new();
+    let sink = |reading: Reading<'_>| {
+        embeddings.insert(texts[reading.prompt][reading.position as usize], reading.values.to_vec());
+    };
+    pollster::block_on(organism.session.engine.harvest(&harvest, &(), |_, _| {}, sink)).unwrap();
+    let mean = |i: usize| embeddings.values().map(|x| x[i]).sum::<f32>() / embeddings.len() as f32;
+    let mean: Vec<f32> = (0..WIDTH).map(mean).collect();
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+    let (mut rows, mut biases) = (Vec::new(), Vec::new());
+    for word in &words {
+        let off: Vec<f32> = embeddings[word].iter().zip(&mean).map(|(x, mean)| x - mean).collect();
+        let length = dot(&off, &off).sqrt();
+        let row: Vec<f32> = off.iter().map(|x| x / length).collect();
+        biases.push(-dot(&row, &mean) - 0.95 * length);
+        rows.extend(row);
+    }
+    let sae = Sae { d_sae: words.len(), w_enc: rows.clone(), b_enc: biases, w_dec: rows, ..planted_sae(&organism) };
+    let place = PlacedSae { sae: &sae, site: Site::Embed, site_out: None, centred: false };
+    let what = SteadinessTexts { texts: &texts, class: &|token| token, seed: 1 };
+    let found = steadiness(&mut organism.session.engine, &place, &what, &(), |_, _| {});
+    let found = pollster::block_on(found).unwrap();
+    assert_eq!((found.sae.units, found.sae.consistency), (words.len(), 1.0), "{found:?}");
+    assert!(found.random.consistency < 1.0 && (0.0..=1.0).contains(&found.sae.stability), "{found:?}");
+    assert!(found.neurons.is_none());
 }

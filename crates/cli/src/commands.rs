@@ -14,4 +14,5 @@ pub mod patch;
 pub mod probe;
 pub mod run;
 pub mod sae;
+pub mod snmf;
 pub mod vector;

@@ -25,7 +25,7 @@ use clap::error::{ContextKind, ErrorKind};
 use clap::{Parser, Subcommand};
 use commands::{
     ablate, attribute, bench, capture, function_vector, generate, grid, heads, lens, neurons, patch, probe, run, sae,
-    vector,
+    snmf, vector,
 };
 use std::error::Error;
 use std::process::ExitCode;
@@ -67,6 +67,8 @@ enum Command {
     /// Sparse autoencoders: features of texts, what they write, training, judging.
     #[command(subcommand)]
     Sae(sae::Sae),
+    /// The neurons of an MLP in a few sparse combinations: where each is active, and what steering by it does.
+    Snmf(Box<snmf::Flags>),
     /// Run a shared experiment, plain and steered side by side.
     Run(run::Flags),
     /// Measure loading, reading and writing.
@@ -92,6 +94,7 @@ fn main() -> ExitCode {
         Command::Grid(flags) => pollster::block_on(grid::run(flags)),
         Command::Probe(flags) => pollster::block_on(probe::run(flags)),
         Command::Sae(sae) => pollster::block_on(sae::run(sae)),
+        Command::Snmf(flags) => pollster::block_on(snmf::run(*flags)),
         Command::Run(flags) => pollster::block_on(run::run(flags)),
         Command::Bench(flags) => pollster::block_on(bench::run(flags)),
     };

@@ -3,6 +3,7 @@
 use anyhow::{anyhow, bail};
 use serde::Deserialize;
 use std::path::Path;
+use tiller_experiment::Session;
 use tiller_recipe::{Prompt, Turn};
 
 /// A text, or a conversation.
@@ -42,4 +43,20 @@ pub fn read(path: &Path) -> anyhow::Result<Vec<GivenText>> {
         bail!("{name} holds no texts: {LINE}");
     }
     Ok(texts)
+}
+
+/// The first texts' tokens, up to about `most` in all, each text cut after `longest`.
+pub fn tokens(texts: &[GivenText], session: &Session, most: usize, longest: usize) -> anyhow::Result<Vec<Vec<u32>>> {
+    let mut found: Vec<Vec<u32>> = Vec::new();
+    let mut tokens = 0;
+    for (text, number) in texts.iter().zip(1..) {
+        if tokens >= most {
+            break;
+        }
+        let mut of_text = session.tokens(&text.prompt).map_err(|error| anyhow!("text {number}: {error}"))?;
+        of_text.truncate(longest.max(1));
+        tokens += of_text.len();
+        found.push(of_text);
+    }
+    Ok(found)
 }

@@ -8,6 +8,7 @@
 
 pub mod attention;
 pub mod attribution;
+pub mod clusters;
 mod error;
 pub mod evidence;
 pub mod function_vector;
@@ -20,6 +21,7 @@ pub mod probe;
 mod products;
 pub mod sae;
 mod shuffle;
+pub mod snmf;
 pub mod steer;
 mod tally;
 mod toward;

@@ -2,12 +2,15 @@
 
 use super::PlacedSae;
 use super::baselines::{best_scaled, by_components, with_random_directions};
-use super::placed::Activations;
+use super::dark_matter::{DarkMatter, LinearErrors};
+use super::feature_lengths::{FeatureLengths, feature_lengths};
+use super::reconstruction::{length_ratio, unexplained};
+use super::rows::Rows;
 use super::spliced::{TextLoss, text_loss};
 use crate::InterpError;
 use crate::evidence::Estimate;
 use serde::Serialize;
-use tiller_engine::{Controls, Engine};
+use tiller_engine::{Controls, Engine, EngineError};
 
 /// A feature that is active on more than this share of tokens is dense.
 const DENSE: f64 = 0.1;
@@ -25,6 +28,9 @@ pub struct CardTexts<'a> {
     pub longest: Option<f64>,
     /// Of the random directions.
     pub seed: u32,
+    /// Activations `[n, d_in]` of other texts, on which what the SAE leaves out is foreseen from the activation; empty
+    /// where that is not asked for, or the SAE is a transcoder.
+    pub fit_on: &'a [f32],
     /// Whether to run the model on reconstructions, which takes four runs more of each text.
     pub with_loss: bool,
 }
@@ -53,8 +59,25 @@ pub struct SaeCard {
     pub random: Reconstruction,
     /// Of the random one.
     pub random_l0: f64,
+    /// `None` where nothing is written of any token.
+    pub lengths: Option<FeatureLengths>,
+    pub pursuit: Pursuit,
+    /// `None` where there was nothing to fit on.
+    pub dark_matter: Option<DarkMatter>,
     /// `None` where the model was not run on reconstructions.
     pub loss: Option<ModelLoss>,
+}
+
+/// The SAE's dictionary with the encoder that serves it best, by gradient pursuit: how much of what is left out is the
+/// encoder's doing.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Pursuit {
+    /// Tokens that were encoded again, evenly among all.
+    pub tokens: usize,
+    /// Fraction of variance unexplained by the SAE itself on these tokens.
+    pub fvu_encoder: f64,
+    /// The same by pursuit, with as many features of each token as the SAE has.
+    pub fvu_pursuit: f64,
 }
 
 /// How near reconstructions are.
@@ -88,6 +111,8 @@ pub struct SplicedLoss {
     /// Kullback-Leibler divergence of the spliced next-token distribution from the clean one, nats, mean over some places
     /// of each text.
     pub divergence: f64,
+    /// `1 - divergence / that with zeros`; `None` where zeros make no difference.
+    pub divergence_recovered: Option<f64>,
 }
 
 /// Encodes the texts' activations, and runs the texts with reconstructions in their place; beside it principal components,
@@ -109,8 +134,10 @@ pub async fn sae_card(
     if tokens.saturating_mul(d_in + 4 * d_out) > MOST_NUMBERS {
         return Err(InterpError::TooManyActivations { texts: texts.len(), sites: 1, width: d_out });
     }
-    // Reading, encoding twice, and five runs.
-    let (read, total) = (tokens as u64, tokens as u64 * if what.with_loss { 8 } else { 3 });
+    let fit_on = if sae.sae.transcoder.is_some() { &[] } else { what.fit_on };
+    // Reading, encoding twice, and the runs: plain, of each reconstruction, of zeros.
+    let runs = if fit_on.is_empty() { 5 } else { 6 };
+    let (read, total) = (tokens as u64, tokens as u64 * if what.with_loss { 3 + runs } else { 3 });
     let found = sae.activations(engine, &texts, &[], controls, |done, _| progress(done, total)).await?;
     let rows = Rows::kept(&found, d_in, d_out, what.longest);
     const NEEDED: usize = 8;
@@ -123,7 +150,10 @@ pub async fn sae_card(
     let mut active = vec![0u32; sae.sae.d_sae];
     features.iter().flatten().for_each(|&(feature, _)| active[feature as usize] += 1);
     let l0 = features.iter().map(Vec::len).sum::<usize>() as f64 / features.len() as f64;
+    let lengths = feature_lengths(sae, &rows, &features, controls).await?;
+    let pursuit = pursuit(sae, &rows, &features, &by_sae, controls).await?;
     drop(features);
+    let foreseen = foreseen(sae, &rows, &by_sae, fit_on, controls).await?;
 
     let by_components = by_components(&rows.target, d_out, (l0.round() as usize).max(1), controls).await?;
     let random = with_random_directions(sae.sae, what.seed);
@@ -132,17 +162,20 @@ pub async fn sae_card(
     let random_l0 = of_random.iter().map(Vec::len).sum::<usize>() as f64 / of_random.len() as f64;
     let by_random = best_scaled(&rows.reconstruct(&random, &of_random), &rows.target, d_out);
 
-    let reconstructed = [by_sae, by_components, by_random];
+    let zeros = vec![0.0; rows.target.len()];
+    let mut reconstructed = vec![by_sae, by_components, by_random, zeros];
+    let dark_matter = foreseen.map(|(dark_matter, with_linear)| {
+        reconstructed.push(with_linear);
+        dark_matter
+    });
     let mut losses = Vec::new();
     if what.with_loss {
         let mut before = 3 * read;
         for (n, text) in texts.iter().enumerate() {
-            let zeros = vec![0.0; rows.target.len()];
-            let replacements =
-                reconstructed.iter().chain([&zeros]).map(|reconstructed| rows.of_text(n, reconstructed)).collect();
-            let report = |done: u64, runs: u64| progress(before + done * 5 * text.len() as u64 / runs.max(1), total);
+            let replacements = reconstructed.iter().map(|reconstructed| rows.of_text(n, reconstructed)).collect();
+            let report = |done: u64, of: u64| progress(before + done * runs * text.len() as u64 / of.max(1), total);
             losses.push(text_loss(engine, text, sae.target(), replacements, controls, report).await?);
-            before += 5 * text.len() as u64;
+            before += runs * text.len() as u64;
         }
     }
     let [by_sae, by_components, by_random] = [0, 1, 2].map(|n| Reconstruction {
@@ -164,6 +197,9 @@ pub async fn sae_card(
         components: by_components,
         random: by_random,
         random_l0,
+        lengths,
+        pursuit,
+        dark_matter: dark_matter.map(|found| DarkMatter { loss: spliced_loss(&losses, LINEAR), ..found }),
         loss: mean_loss(&losses, 0).zip(mean_loss(&losses, ZERO)).map(|(clean, zero)| ModelLoss {
             clean,
             zero,
@@ -172,79 +208,69 @@ pub async fn sae_card(
     })
 }
 
-/// The run with zeros, among those of [`TextLoss`].
+/// The run with zeros, among those of [`TextLoss`], and that with what is foreseen of the errors.
 const ZERO: usize = 4;
+const LINEAR: usize = 5;
 
-/// The activations that count, `[n, width]`.
-struct Rows {
-    read: Vec<f32>,
-    target: Vec<f32>,
-    /// Text and position of each.
-    places: Vec<(usize, u32)>,
-    left_out: usize,
-}
+/// Tokens that are encoded by pursuit: each takes as many products with the whole dictionary as it has features.
+const PURSUED: usize = 512;
 
-impl Rows {
-    fn kept(found: &[Activations], d_in: usize, d_out: usize, longest: Option<f64>) -> Rows {
-        let length = |row: &[f32]| row.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
-        let of_text =
-            |of_text: &Activations| of_text.target.chunks_exact(d_out).skip(1).map(length).collect::<Vec<_>>();
-        let mut lengths: Vec<f64> = found.iter().flat_map(of_text).collect();
-        lengths.sort_unstable_by(f64::total_cmp);
-        let median = lengths.get(lengths.len() / 2).copied().unwrap_or(0.0);
-        let bound = longest.map_or(f64::INFINITY, |longest| longest * median);
-        let mut rows = Rows { read: Vec::new(), target: Vec::new(), places: Vec::new(), left_out: 0 };
-        for (text, of_text) in found.iter().enumerate() {
-            let both = of_text.read.chunks_exact(d_in).zip(of_text.target.chunks_exact(d_out));
-            for (position, (read, target)) in (0..).zip(both).skip(1) {
-                if length(target) > bound {
-                    rows.left_out += 1;
-                    continue;
-                }
-                rows.read.extend_from_slice(read);
-                rows.target.extend_from_slice(target);
-                rows.places.push((text, position));
-            }
+async fn pursuit(
+    sae: &PlacedSae<'_>,
+    rows: &Rows,
+    features: &[Vec<(u32, f32)>],
+    by_sae: &[f32],
+    controls: &impl Controls,
+) -> Result<Pursuit, InterpError> {
+    let (d_in, d_out) = (sae.sae.d_in, sae.sae.d_out());
+    let chosen: Vec<usize> = (0..features.len()).step_by(features.len().div_ceil(PURSUED)).collect();
+    let (mut target, mut by_encoder, mut by_pursuit) = (Vec::new(), Vec::new(), Vec::new());
+    const AT_ONCE: usize = 32;
+    for some in chosen.chunks(AT_ONCE) {
+        controls.pause().await;
+        if controls.cancelled() {
+            return Err(EngineError::Cancelled.into());
         }
-        rows
-    }
-
-    fn reconstruct(&self, sae: &PlacedSae<'_>, features: &[Vec<(u32, f32)>]) -> Vec<f32> {
-        let rows = self.read.chunks_exact(sae.sae.d_in).zip(self.target.chunks_exact(sae.sae.d_out()));
-        rows.zip(features).flat_map(|((x, target), features)| sae.reconstruct(features, x, target)).collect()
-    }
-
-    /// A text's rows of `reconstructed`, by position.
-    fn of_text(&self, text: usize, reconstructed: &[f32]) -> Vec<(u32, Vec<f32>)> {
-        let width = reconstructed.len() / self.places.len();
-        let placed = self.places.iter().zip(reconstructed.chunks_exact(width));
-        placed.filter(|((of, _), _)| *of == text).map(|((_, position), row)| (*position, row.to_vec())).collect()
-    }
-}
-
-/// `sum |x - x'|^2 / sum |x - mean x|^2`.
-fn unexplained(reconstructed: &[f32], rows: &[f32], width: usize) -> f64 {
-    let n = (rows.len() / width) as f64;
-    let mut mean = vec![0.0; width];
-    for row in rows.chunks_exact(width) {
-        mean.iter_mut().zip(row).for_each(|(mean, &x)| *mean += f64::from(x) / n);
-    }
-    let (mut left, mut all) = (0.0, 0.0);
-    for (x, r) in rows.chunks_exact(width).zip(reconstructed.chunks_exact(width)) {
-        for i in 0..width {
-            left += (f64::from(x[i]) - f64::from(r[i])).powi(2);
-            all += (f64::from(x[i]) - mean[i]).powi(2);
+        let place = |&n: &usize| (&rows.read[n * d_in..][..d_in], &rows.target[n * d_out..][..d_out]);
+        let unbiased: Vec<f32> = some.iter().map(place).flat_map(|(x, target)| sae.unbiased(target, x)).collect();
+        let most: Vec<usize> = some.iter().map(|&n| features[n].len()).collect();
+        for (n, found) in some.iter().zip(sae.sae.pursue_gradient(&unbiased, &most)) {
+            let (x, of_target) = place(n);
+            target.extend_from_slice(of_target);
+            by_encoder.extend_from_slice(&by_sae[n * d_out..][..d_out]);
+            by_pursuit.extend(sae.reconstruct(&found, x, of_target));
         }
     }
-    if all > 0.0 { left / all } else { 0.0 }
+    Ok(Pursuit {
+        tokens: chosen.len(),
+        fvu_encoder: unexplained(&by_encoder, &target, d_out),
+        fvu_pursuit: unexplained(&by_pursuit, &target, d_out),
+    })
 }
 
-fn length_ratio(reconstructed: &[f32], rows: &[f32], width: usize) -> f64 {
-    let length = |row: &[f32]| row.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
-    let both = rows.chunks_exact(width).zip(reconstructed.chunks_exact(width));
-    let ratios: Vec<f64> =
-        both.map(|(x, r)| (length(x), length(r))).filter(|(x, _)| *x > 0.0).map(|(x, r)| r / x).collect();
-    ratios.iter().sum::<f64>() / ratios.len().max(1) as f64
+/// What is foreseen of the errors by a map that was fitted on other texts, and the reconstructions with that added.
+async fn foreseen(
+    sae: &PlacedSae<'_>,
+    rows: &Rows,
+    by_sae: &[f32],
+    fit_on: &[f32],
+    controls: &impl Controls,
+) -> Result<Option<(DarkMatter, Vec<f32>)>, InterpError> {
+    if fit_on.is_empty() {
+        return Ok(None);
+    }
+    let d = sae.sae.d_in;
+    let left = |x: &[f32], written: &[f32]| x.iter().zip(written).map(|(x, y)| x - y).collect::<Vec<f32>>();
+    let features = sae.encode(fit_on, controls, |_| {}).await?;
+    let rows_of = fit_on.chunks_exact(d).zip(&features);
+    let errors: Vec<f32> = rows_of.flat_map(|(x, features)| left(x, &sae.reconstruct(features, x, x))).collect();
+    drop(features);
+    let Some(fitted) = LinearErrors::fit(fit_on, &errors, d, controls).await? else { return Ok(None) };
+    let (r2_vector, r2_length) = fitted.r_squared(&rows.read, &left(&rows.target, by_sae));
+    let (linear, _) = fitted.foresee(&rows.read);
+    let with_linear: Vec<f32> = by_sae.iter().zip(&linear).map(|(x, y)| x + y).collect();
+    let fvu = unexplained(&with_linear, &rows.target, d);
+    Ok(Some((DarkMatter { fitted_on: fit_on.len() / d, r2_vector, r2_length, fvu, loss: None }, with_linear)))
 }
 
 /// Over all tokens; `None` where there were no runs.
@@ -259,32 +285,12 @@ fn spliced_loss(losses: &[TextLoss], run: usize) -> Option<SplicedLoss> {
     let increases: Vec<f64> =
         losses.iter().map(|text| (text.loss[run] - text.loss[0]) / text.tokens.max(1) as f64).collect();
     let compared: usize = losses.iter().map(|text| text.compared).sum();
+    let divergence = |run: usize| losses.iter().map(|text| text.divergence[run]).sum::<f64>() / compared.max(1) as f64;
     Some(SplicedLoss {
         cross_entropy,
         increase: Estimate::of(&increases),
         recovered: (zero > clean).then(|| (zero - cross_entropy) / (zero - clean)),
-        divergence: losses.iter().map(|text| text.divergence[run]).sum::<f64>() / compared.max(1) as f64,
+        divergence: divergence(run),
+        divergence_recovered: (divergence(ZERO) > 0.0).then(|| 1.0 - divergence(run) / divergence(ZERO)),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn unexplained_variance_is_of_what_varies() {
-        let rows = [1.0, 10.0, 3.0, 10.0f32];
-        assert_eq!(unexplained(&rows, &rows, 2), 0.0);
-        assert_eq!(unexplained(&[2.0, 10.0, 2.0, 10.0], &rows, 2), 1.0);
-        assert_eq!(unexplained(&[1.5, 10.0, 2.5, 10.0], &rows, 2), 0.25);
-        assert!((length_ratio(&[0.5, 5.0, 3.0, 10.0], &rows, 2) - 0.75).abs() < 1e-12);
-    }
-
-    #[test]
-    fn tokens_of_great_length_and_first_ones_are_left_out() {
-        let text = Activations { read: vec![], target: vec![99.0, 1.0, 1.0, 2.0, 50.0] };
-        let text = Activations { read: text.target.clone(), ..text };
-        let rows = Rows::kept(&[text], 1, 1, Some(4.0));
-        assert_eq!((rows.places, rows.left_out), (vec![(0, 1), (0, 2), (0, 3)], 1));
-    }
 }

@@ -4,6 +4,7 @@
 //! of tokens. Of all that occur, the one with the best F1 on some texts is proposed; what is reported is its precision and
 //! recall on others. A label that does not hold there is none.
 
+use super::token_kinds::KINDS;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 
@@ -52,45 +53,6 @@ enum Rule {
     Word(String),
     After(String),
     Kind(usize),
-}
-
-/// A kind of tokens.
-struct Kind {
-    name: &'static str,
-    holds: fn(&str) -> bool,
-}
-
-const KINDS: [Kind; 16] = [
-    Kind { name: "line breaks", holds: |t| t.contains('\n') },
-    Kind { name: "spaces and line breaks", holds: |t| t.chars().all(char::is_whitespace) },
-    Kind { name: "digits", holds: |t| all(t, |c| c.is_ascii_digit()) },
-    Kind { name: "ends of sentences", holds: |t| matches!(t.trim(), "." | "!" | "?") },
-    Kind { name: "commas, colons and semicolons", holds: |t| matches!(t.trim(), "," | ";" | ":") },
-    Kind { name: "quotation marks", holds: |t| all(t, |c| "\"'“”‘’`".contains(c)) },
-    Kind { name: "brackets", holds: |t| all(t, |c| "()[]{}".contains(c)) },
-    Kind { name: "punctuation and symbols", holds: |t| all(t, |c| !c.is_alphanumeric()) },
-    Kind {
-        name: "words with a capital",
-        holds: |t| t.starts_with(' ') && t.trim().starts_with(char::is_uppercase) && all(t, char::is_alphabetic),
-    },
-    Kind { name: "capitals only", holds: |t| t.trim().len() > 1 && all(t, char::is_uppercase) },
-    Kind { name: "parts within words", holds: |t| t.starts_with(char::is_lowercase) && all(t, char::is_alphabetic) },
-    Kind { name: "words in -ing", holds: |t| ends(t, "ing") },
-    Kind { name: "words in -ed", holds: |t| ends(t, "ed") },
-    Kind { name: "words in -ly", holds: |t| ends(t, "ly") },
-    Kind { name: "words in -s", holds: |t| ends(t, "s") },
-    Kind { name: "letters of other scripts", holds: |t| all(t, |c| !c.is_ascii() && c.is_alphabetic()) },
-];
-
-/// Whether there is something besides space, and all of that is so.
-fn all(token: &str, is: impl Fn(char) -> bool) -> bool {
-    let token = token.trim();
-    !token.is_empty() && token.chars().all(is)
-}
-
-fn ends(token: &str, suffix: &str) -> bool {
-    let word = token.trim();
-    word.len() > suffix.len() + 1 && word.ends_with(suffix) && word.chars().all(char::is_alphabetic)
 }
 
 /// A token without its space and in small letters: " Whale" and "whale" are one word. Line breaks are none.
@@ -312,17 +274,5 @@ mod tests {
         let (made_on, unseen) = (tokens(&MADE_ON), tokens(&UNSEEN));
         let whale = knowing(&MADE_ON, |token, _| token.trim().eq_ignore_ascii_case("whale"));
         assert_eq!(Labeller::new(&made_on, &unseen).label(&whale, &at(&[0, 2, 3, 5, 7, 9])), None);
-    }
-
-    #[test]
-    fn kinds_hold_of_what_they_say() {
-        let kinds = |token: &str| KINDS.iter().filter(|kind| (kind.holds)(token)).map(|k| k.name).collect::<Vec<_>>();
-        assert_eq!(kinds("\n\n"), ["line breaks", "spaces and line breaks"]);
-        assert_eq!(kinds(" 42"), ["digits"]);
-        assert_eq!(kinds("."), ["ends of sentences", "punctuation and symbols"]);
-        assert_eq!(kinds(" Walking"), ["words with a capital", "words in -ing"]);
-        assert_eq!(kinds("ing"), ["parts within words"]);
-        assert_eq!(kinds(" NASA"), ["words with a capital", "capitals only"]);
-        assert_eq!(kinds(" ("), ["brackets", "punctuation and symbols"]);
     }
 }

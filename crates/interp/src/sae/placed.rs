@@ -115,6 +115,16 @@ impl PlacedSae<'_> {
         found
     }
 
+    /// What features' directions have to add up to for the reconstruction to be `target`, of the activation `x`.
+    pub(crate) fn unbiased(&self, target: &[f32], x: &[f32]) -> Vec<f32> {
+        let mut target = target.to_vec();
+        if self.centred {
+            let mean = mean(&target);
+            target.iter_mut().for_each(|number| *number -= mean);
+        }
+        self.sae.unbiased(&target, &self.seen(x))
+    }
+
     /// Activations as the SAE sees them.
     fn seen(&self, x: &[f32]) -> Vec<f32> {
         let mut x = x.to_vec();

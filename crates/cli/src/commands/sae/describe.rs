@@ -11,12 +11,16 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use tiller_experiment::Session;
 use tiller_formats::{DiskFolder, ReadOptions, SaeFile};
-use tiller_interp::sae::{Label, LabelToken, LabelTokens, Labeller};
+use tiller_interp::sae::{CoActivity, Label, LabelToken, LabelTokens, Labeller, histogram};
 use tiller_sae::Sae;
 use tiller_sae::train::{ActivationRows, feature_rows};
 
 /// Tokens on either side of the strongest whose values are given.
 const CONTEXT: u32 = 12;
+/// Parts of a histogram.
+const BINS: usize = 10;
+/// Features that are named as active on the same tokens.
+const TOGETHER: usize = 4;
 
 #[derive(Args)]
 pub struct Flags {
@@ -88,6 +92,10 @@ struct Feature {
     /// The largest value, over all texts.
     max: f64,
     label: Option<Label>,
+    /// Of the tokens at which it is active, of those behind densities: how many have a value in each tenth of `max`.
+    histogram: Vec<u32>,
+    /// The features that are most often active on the same tokens, with the Jaccard index.
+    together: Vec<(u32, f64)>,
     passages: Vec<Passage>,
 }
 
@@ -147,6 +155,7 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
 
     let (made_tokens, measured_tokens) = (made_on.label_tokens(&session), measured_on.label_tokens(&session));
     let labeller = Labeller::new(&made_tokens, &measured_tokens);
+    let activity = CoActivity::new(&measured_on.features, measured_on.places.len());
     let mut quoted = Quoted { texts: &texts, sources: &flags.quote, session: &session, kept: BTreeMap::new() };
     let mut features = Vec::with_capacity(sae.d_sae);
     for feature in 0..sae.d_sae {
@@ -162,6 +171,11 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
                 recall: rounded(label.recall, 3),
                 ..label
             }),
+            histogram: histogram(measured_on.features[feature].iter().map(|&(_, value)| value), max, BINS),
+            together: {
+                let found = activity.of(feature, TOGETHER).into_iter();
+                found.map(|found| (found.feature, rounded(found.jaccard, 2))).collect()
+            },
             passages: quoted.passages(&passages, feature, flags.top)?,
         });
     }
