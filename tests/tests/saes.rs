@@ -6,22 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tiller_engine::{FeatureChange, Harvest, Reading, Site, TapRows};
 use tiller_interp::sae::{
-    CardTexts, FeatureAblation, FeatureReading, FeatureSteering, Gating, GatingQuestion, LinearErrors, PlacedDictionary,
-    PlacedSae, SimilarRowsOptions, SteadinessTexts, feature_ablation, feature_logits, gatings, nearest_features,
-    sae_card, sae_contrast, similar_rows, steadiness, text_features,
-};
-use tiller_interp::sae::{
-    CardTexts, FeatureReading, FeatureSteering, Gating, GatingQuestion, PlacedDictionary, PlacedSae, feature_logits,
-    gatings, nearest_features, sae_card, sae_contrast, text_features,
-=======
-use serde::Deserialize;
-use std::collections::BTreeMap;
-use tiller_engine::{Harvest, Reading, Site, TapRows};
-use tiller_interp::sae::{
-    CardTexts, FeatureAblation, FeatureReading, LinearErrors, PlacedSae, SimilarRowsOptions, SteadinessTexts,
-    feature_ablation, feature_logits, nearest_features, sae_card, sae_contrast, similar_rows, steadiness,
-    text_features,
->>>>>>> bed5cbb (Judge and describe SAEs further, and factorise an MLP's neurons)
+    CardTexts, FeatureAblation, FeatureReading, FeatureSteering, Gating, GatingQuestion, LinearErrors,
+    PlacedDictionary, PlacedSae, SimilarRowsOptions, SteadinessTexts, feature_ablation, feature_logits, gatings,
+    nearest_features, sae_card, sae_contrast, similar_rows, steadiness, text_features,
 };
 use tiller_interp::steer::{TokenPair, random_direction};
 use tiller_sae::{Activation, Normalisation, Sae};
@@ -322,6 +309,7 @@ fn a_gate_that_does_not_open_changes_nothing() {
     for gated in &found[1..] {
         assert_eq!((gated.shift.value, &gated.shift.random), (0.0, &vec![0.0; 4]), "{found:?}");
     }
+}
 
 /// What scikit-learn makes of made-up activations and errors.
 #[derive(Deserialize)]

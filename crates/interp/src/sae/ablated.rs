@@ -7,7 +7,7 @@ use crate::log_softmax::LogSoftmax;
 use crate::shuffle::shuffled;
 use serde::Serialize;
 use std::sync::Arc;
-use tiller_engine::{Controls, Edit, Engine, Operation, PatchRows, TapRows, Variant, Variants};
+use tiller_engine::{Controls, Edit, Engine, Logits, Operation, PatchRows, TapRows, Variant, Variants};
 
 /// What to take away.
 #[derive(Clone, Copy, Debug)]
@@ -169,7 +169,7 @@ async fn losses(
     let runs: Vec<Variant> = std::iter::once(plain).chain(edited).collect();
     let mut losses = vec![vec![0.0; text.len()]; runs.len()];
     let mut overdriven = false;
-    let variants = Variants { tokens: text, edits, runs: &runs, rows: TapRows::All };
+    let variants = Variants { tokens: text, edits, runs: &runs, rows: TapRows::All, logits: Logits::All };
     engine
         .run_variants(&variants, controls, progress, |run, position, logits| {
             let Some(&next) = text.get(position as usize + 1) else { return };
