@@ -60,7 +60,8 @@ pub fn cases() -> Vec<Case> {
             paths.map(|path| Case::new(format!("attention {path:?} {shape:?}"), move |gpu| ragged(gpu, shape, path)))
         })
         .collect();
-    cases.push(Case::new("rope at far positions", far));
+    cases.push(Case::new("rope at far positions", |gpu| far(gpu, false)));
+    cases.push(Case::new("rope at far positions, its keys kept", |gpu| far(gpu, true)));
     cases.push(Case::new("positions beyond the scores are refused", beyond));
     cases
 }
@@ -196,6 +197,8 @@ async fn ragged(gpu: Gpu, shape: Shape, path: Path) -> Outcome {
         q_norm: shape.normed.0.then_some(&q_gain),
         k_norm: shape.normed.1.then_some(&k_gain),
         epsilon: EPSILON,
+        // Where keys are looked at, attention itself is the same.
+        keeps_keys: path == Path::Mixed,
     };
     let cache = KvCache::new(&gpu, 2, 230, heads.kv_heads * heads.head_dim).map_err(said)?;
     let operations = |recorder: &mut Recorder, x: Act| {
@@ -247,8 +250,9 @@ async fn ragged(gpu: Gpu, shape: Shape, path: Path) -> Outcome {
     Ok(())
 }
 
-/// The angle of a position in the tens of thousands still has all its digits.
-async fn far(gpu: Gpu) -> Outcome {
+/// The angle of a position in the tens of thousands still has all its digits; keys that are kept are rotated as queries
+/// are, others stay as they came.
+async fn far(gpu: Gpu, keeps_keys: bool) -> Outcome {
     let (head_dim, rows) = (8, 40_000);
     let heads = Heads { heads: 1, kv_heads: 1, head_dim, scale: 1.0, soft_cap: None, window: None };
     let inverse_frequencies = frequencies(head_dim);
@@ -256,16 +260,21 @@ async fn far(gpu: Gpu) -> Outcome {
     let cache = KvCache::new(&gpu, 1, rows, head_dim).map_err(said)?;
     let width = 3 * head_dim as usize;
     let qkv = Numbers::new(10).vector(4 * width);
-    let plan = recorded(&gpu, FEW, &qkv, width, |recorder, x| recorder.rope_append(x, &rope, &cache, 0, &heads))?;
+    let rotation = Rotation { rope: Some(&rope), keeps_keys, ..Rotation::default() };
+    let plan = recorded(&gpu, FEW, &qkv, width, |recorder, x| recorder.rope_append(x, rotation, &cache, 0, &heads))?;
     let positions = [1, 1_000, 8_191, 39_999];
     let step: Vec<Row> =
         (0..4).map(|at| Row { token: at, position: positions[at as usize], ..Row::default() }).collect();
     let got = tapped(&plan, &step, &[], &[]).await?;
     for (row, &position) in positions.iter().enumerate() {
-        let mut wanted = twin::wide(&qkv[row * width..row * width + 8]);
-        twin::rotate(&mut wanted, position, &inverse_frequencies, true);
-        agree(&got[row * width..row * width + 8], &wanted, 8, F32_SUMS)
-            .map_err(|what| format!("{position}: {what}"))?;
+        for (part, is_rotated) in [true, keeps_keys, false].into_iter().enumerate() {
+            let columns = row * width + 8 * part..row * width + 8 * (part + 1);
+            let mut wanted = twin::wide(&qkv[columns.clone()]);
+            if is_rotated {
+                twin::rotate(&mut wanted, position, &inverse_frequencies, true);
+            }
+            agree(&got[columns], &wanted, 8, F32_SUMS).map_err(|what| format!("{position}, part {part}: {what}"))?;
+        }
     }
     Ok(())
 }
