@@ -204,6 +204,10 @@ impl Workbench {
             return;
         }
         self.record(before, kind);
+        if address::names_recipe() {
+            // From now on it is not the link's experiment, and the next visit goes on with it where it was changed.
+            settings::keep_view(self.view.get_untracked());
+        }
         address::forget_recipe();
         self.replace(after);
     }
