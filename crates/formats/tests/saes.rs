@@ -177,7 +177,7 @@ fn refusal(files: &BTreeMap<String, Vec<u8>>) -> String {
 #[test]
 fn what_is_not_known_is_refused_by_its_name() {
     for (option, value, said) in [
-        ("architecture", "temporal".into(), "architecture = \\\"temporal\\\""),
+        ("architecture", "temporal".into(), "architecture = \"temporal\""),
         ("architecture", "abstopk".into(), "abstopk"),
         ("normalize_activations", "covariance_whitening".into(), "covariance_whitening"),
         ("normalize_activations", "expected_average_only_in".into(), "expected_average_only_in"),

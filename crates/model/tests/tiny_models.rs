@@ -70,7 +70,6 @@ fn numbers_that_no_model_has_are_refused() {
         ("llama.rope.dimension_count", 7, "RoPE dimensions"),
         ("llama.rope.dimension_count", 64, "RoPE dimensions"),
         ("llama.expert_count", 8, "mixture of experts"),
-        ("llama.attention.sliding_window", 32, "sliding window"),
     ] {
         let error = refusal(&with(key, value));
         assert!(error.contains(told), "{key} = {value}: {error}");
@@ -85,6 +84,18 @@ fn numbers_that_no_model_has_are_refused() {
         assert!(matches!(ModelConfig::from_gguf(&with(key, value)), Err(ModelError::OutOfRange { .. })), "{key}");
     }
     assert!(refusal(&with("llama.rope.scaling.type", "yarn")).contains("\"yarn\""));
+}
+
+#[test]
+fn mistral_s_files_call_themselves_llama_and_have_a_window() {
+    let windows = |value: u32| {
+        let config = ModelConfig::from_gguf(&with("llama.attention.sliding_window", value)).unwrap();
+        config.attention.layers.iter().map(|layer| layer.window).collect::<Vec<_>>()
+    };
+    assert_eq!(windows(32), [Some(32); 2]);
+    // One that is none, or longer than any text.
+    assert_eq!(windows(0), [None; 2]);
+    assert_eq!(windows(1 << 20), [None; 2]);
 }
 
 #[test]

@@ -396,7 +396,9 @@ impl Workbench {
 /// The experiment of the gallery that a recipe is, wherever it was made.
 fn exhibited(recipe: &Recipe) -> Option<&'static Exhibit> {
     let recipe = Recipe { backend: None, ..recipe.clone() };
-    GALLERY.iter().find(|exhibit| exhibit.recipe() == recipe)
+    // Of whichever version it was written in.
+    let is_same = |exhibit: &&Exhibit| Recipe { tiller: recipe.tiller, ..exhibit.recipe() } == recipe;
+    GALLERY.iter().find(is_same)
 }
 
 /// Whether a view shows what the model writes.

@@ -144,13 +144,13 @@ fn Seen(seen: FeatureSeen) -> impl IntoView {
     view! {
         <h2>"Where it fires most"</h2>
         <p class="soft small">{format!(
-            "On {} of a corpus's tokens; at most {}.", figures::probability(seen.density.max(f32::MIN_POSITIVE).ln()), figures::quantity(largest.into())
+            "On {} of the tokens that were read for this; at most {}.", figures::probability(seen.density.max(f32::MIN_POSITIVE).ln()), figures::quantity(largest.into())
         )}</p>
         {(!seen.histogram.is_empty()).then(|| histogram(&seen.histogram, largest))}
-        {any_together.then(|| view! { <h2>"Active on the same tokens"</h2><ul class="near">{together}</ul> })}
         <ol class="passages" data-testid="passages">
             {seen.passages.into_iter().map(|passage| view! { <li>{tinted(passage, largest)}</li> }).collect_view()}
         </ol>
+        {any_together.then(|| view! { <h2>"Active on the same tokens"</h2><ul class="near">{together}</ul> })}
     }
 }
 

@@ -23,20 +23,25 @@ pub fn EvidenceRow() -> impl IntoView {
         EvidenceState::Measuring { progress: Some(shown), .. } => progress::sentence(&shown, 0.0),
         _ => String::new(),
     };
+    // A changed feature is held against others of its own kind.
+    let beside = move || match bench.experiment.with(|experiment| experiment.feature_edits.is_empty()) {
+        true => "random directions of equal length",
+        false => "steps as long along other features of the same autoencoder",
+    };
     view! {
         <div class="evidence" data-testid="evidence">
             {move || match state.get() {
                 EvidenceState::Measured(evidence) => view! { <Figures evidence/> }.into_any(),
                 EvidenceState::Measuring { job, .. } => view! {
                     <p class="soft small">
-                        "Measuring the effect and its cost, with four random directions beside it. "
+                        {move || format!("Measuring the effect and its cost, beside {}. ", beside())}
                         {measuring}" "
                         <button class="plain" on:click=move |_| bench.cancel(job)>"Cancel"</button>
                     </p>
                 }.into_any(),
                 EvidenceState::None => view! {
                     <p class="soft small">
-                        "Evidence: how far the next word shifts and what it costs, beside random directions of equal length. "
+                        {move || format!("Evidence: how far the next word shifts and what it costs, beside {}. ", beside())}
                         <button class="plain" prop:disabled=move || !can_measure() on:click=move |_| bench.measure()>"Measure"</button>
                     </p>
                 }.into_any(),
