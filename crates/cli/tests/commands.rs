@@ -7,7 +7,10 @@ use tempfile::TempDir;
 use tiller_experiment::{ControlVectorFile, VectorAtLayer};
 use tiller_formats::{Precision, SaeFile, TrainedOn};
 use tiller_model::{ModelRef, catalogue};
-use tiller_recipe::{Direction, Edit, Lens, Patching, Prompt, Recipe, Source, VERSION, Vector, View, to_fragment};
+use tiller_recipe::{
+    Direction, Edit, FeatureChange, FeatureEdit, FeatureMode, Lens, Patching, Prompt, Recipe, Source, VERSION, Vector,
+    View, to_fragment,
+};
 use tiller_sae::{Activation, Normalisation, Sae};
 
 const CAPITAL: &str = "The capital of France is";
@@ -443,6 +446,35 @@ fn refusals_say_what_to_do() {
         assert!(message.contains(expected), "{message:?} does not say {expected:?}");
     }
     assert!(!Path::new(vector).exists() && !Path::new(acts).exists(), "nothing is written on a refusal");
+}
+
+#[test]
+fn an_experiment_that_changes_a_feature_runs_beside_its_sae() {
+    let sae = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../public/sae/smollm2-135m-instruct-resid-14");
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("recipe.json");
+    let run = |strength: f32, sae: Option<&Path>| {
+        let edit =
+            FeatureEdit { feature: 1430, change: FeatureChange::Set(200.0), mode: FeatureMode::Constant, strength };
+        let recipe = Recipe { feature_edits: vec![edit], ..recipe(0.0) };
+        std::fs::write(&path, recipe.to_json().unwrap()).unwrap();
+        let (model, sae) = (model(), sae.map(|sae| sae.to_str().unwrap()));
+        let arguments = ["run", text(&path), "--model", text(&model), "--backend", "cpu", "--json"];
+        let named = sae.map_or(Vec::new(), |sae| vec!["--sae", sae]);
+        tiller(&arguments.into_iter().chain(named).collect::<Vec<_>>())
+    };
+    let found = |strength| {
+        let output = run(strength, Some(&sae));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        json(&String::from_utf8(output.stdout).unwrap())
+    };
+    let held = found(1.0);
+    assert_ne!(held["steered"]["tokens"], held["plain"]["tokens"]);
+    let left = found(0.0);
+    assert_eq!(left["steered"], left["plain"]);
+    assert_eq!(left["plain"], held["plain"]);
+    let refused = run(1.0, None);
+    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("--sae"));
 }
 
 #[test]
