@@ -5,13 +5,16 @@ use crate::host;
 use crate::jobs::features::corpus::{Corpus, CorpusText, OnCorpus, Place};
 use std::collections::BTreeMap;
 use tiller_experiment::Session;
-use tiller_interp::sae::{LabelToken, LabelTokens, Labeller};
+use tiller_interp::sae::{CoActivity, LabelToken, LabelTokens, Labeller, histogram};
 use tiller_protocol::FeatureLabel;
 use tiller_sae::Sae;
 use tiller_sae::train::{ChosenRows, feature_rows};
 
 /// Passages of a feature.
 const TOP: usize = 5;
+/// Parts of the way to the largest value, in which values are counted; and features that are named beside one.
+const BINS: usize = 10;
+const COMPANIONS: usize = 4;
 /// Tokens on either side of the strongest whose values are kept: as many as are shown.
 const CONTEXT: u32 = 14;
 /// Activations that are encoded before messages may arrive.
@@ -27,6 +30,7 @@ pub async fn of(session: &Session, sae: &Sae, training: &Training, rows: [&[usiz
     let [made_on, measured_on] = rows;
     let (made, measured) = (encoded(sae, training, made_on).await, encoded(sae, training, measured_on).await);
     let tokens = [made_on, measured_on].map(|rows| label_tokens(training, rows, &texts));
+    let together = CoActivity::new(&made, made_on.len());
     let labeller = Labeller::new(&tokens[0], &tokens[1]);
     let all = (made_on.len() + measured_on.len()).max(1) as f32;
     let mut features = Vec::with_capacity(sae.d_sae);
@@ -51,23 +55,17 @@ pub async fn of(session: &Session, sae: &Sae, training: &Training, rows: [&[usiz
             density: places.len() as f32 / all,
             max,
             label,
-            histogram: histogram(&places, max),
-            together: Vec::new(),
+            histogram: histogram(places.iter().map(|&(_, value)| value), max, BINS),
+            together: together
+                .of(feature, COMPANIONS)
+                .iter()
+                .map(|found| (found.feature, found.jaccard as f32))
+                .collect(),
             passages: passages(&places),
         });
     }
     let text = |stretch: &Vec<u32>| CorpusText { tokens: stretch.iter().map(|token| texts[token].clone()).collect() };
     Corpus { texts: training.stretches.iter().map(text).collect(), features }
-}
-
-/// How many of the values lie in each part of the way to the largest.
-fn histogram(places: &[((u32, u32), f32)], max: f32) -> Vec<u32> {
-    const PARTS: usize = 10;
-    let mut counts = vec![0; PARTS];
-    for (_, value) in places.iter().filter(|_| max > 0.0) {
-        counts[((value / max * PARTS as f32) as usize).min(PARTS - 1)] += 1;
-    }
-    counts
 }
 
 /// By feature: at which of `rows` it is active, and how much.
