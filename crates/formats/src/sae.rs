@@ -88,16 +88,12 @@ impl SaeFile {
         let file = if let Some(mapping) = config(folder, MAPPING).await? {
             mapping::read(folder, &mapping, options).await?
         } else if let Some(config) = config(folder, SAELENS_CONFIG).await? {
-            if sparsify::is_config(&config) {
-                let weights = folder.open(SPARSIFY_WEIGHTS).await?;
-                let weights = weights.ok_or(SaeFileError::Missing { file: SPARSIFY_WEIGHTS })?;
-                let file = sparsify::read(&config, FileTensors::from_safetensors(&weights).await?, options)?;
-                file.sae.check()?;
-                return Ok(file);
-            }
-            let weights = folder.open(SAELENS_WEIGHTS).await?;
-            let weights = weights.ok_or(SaeFileError::Missing { file: SAELENS_WEIGHTS })?;
-            saelens::read(&config, FileTensors::from_safetensors(&weights).await?, options)?
+            let is_sparsify = sparsify::is_config(&config);
+            let name = if is_sparsify { SPARSIFY_WEIGHTS } else { SAELENS_WEIGHTS };
+            let weights = folder.open(name).await?.ok_or(SaeFileError::Missing { file: name })?;
+            let tensors = FileTensors::from_safetensors(&weights).await?;
+            let read = if is_sparsify { sparsify::read } else { saelens::read };
+            read(&config, tensors, options)?
         } else if let Some(weights) = folder.open(GEMMA_SCOPE_WEIGHTS).await? {
             gemma_scope::read(npz_tensors(&weights).await?, options)?
         } else if let Some(weights) = folder.open(GEMMA_SCOPE_2_WEIGHTS).await? {

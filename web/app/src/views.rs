@@ -5,6 +5,7 @@ pub mod embed;
 pub mod features;
 pub mod gallery;
 pub mod lens;
+pub mod lookup;
 pub mod models;
 pub mod patch;
 pub mod probes;

@@ -19,6 +19,7 @@ use crate::desk::Bench;
 use crate::failure::Stop;
 use crate::host::{self, Throttle};
 use crate::live::Live;
+use load::telling;
 use tiller_experiment::Session;
 use tiller_protocol::{Event, Progress, Request, Stage};
 
@@ -99,8 +100,6 @@ fn needs_session(request: &Request) -> bool {
             | Request::Train { .. }
     )
 }
-
-use load::transfer_stage;
 
 /// Why the loaded model's device was lost, if it was.
 fn lost_device(bench: &Bench) -> Option<String> {

@@ -41,17 +41,24 @@ fn report(live: &Live, stage: Stage, done: u64, total: Option<u64>, rate: Option
     host::send(Event::Progress { job: live.job, progress: Progress { stage, done, total, rate } });
 }
 
-/// How far a transfer is; `None` when it is over.
-pub fn transfer_stage(phase: Phase) -> Option<Stage> {
-    Some(match phase {
-        Phase::Connecting => Stage::Connecting,
-        Phase::Downloading => Stage::Downloading,
-        Phase::Resuming { .. } => Stage::Resuming,
-        Phase::Waiting { seconds } => Stage::Waiting { seconds: seconds.ceil() as u32 },
-        Phase::Elsewhere => Stage::Elsewhere,
-        Phase::Verifying => Stage::Verifying,
-        Phase::Ready => return None,
-    })
+/// Tells the page how far a transfer is: at once what happens, and now and then how much of it.
+pub fn telling(live: &Live) -> impl FnMut(tiller_hub::Progress) + '_ {
+    let throttle = Throttle::new();
+    let mut stage_before = None;
+    move |progress| {
+        let stage = match progress.phase {
+            Phase::Connecting => Stage::Connecting,
+            Phase::Downloading => Stage::Downloading,
+            Phase::Resuming { .. } => Stage::Resuming,
+            Phase::Waiting { seconds } => Stage::Waiting { seconds: seconds.ceil() as u32 },
+            Phase::Elsewhere => Stage::Elsewhere,
+            Phase::Verifying => Stage::Verifying,
+            Phase::Ready => return,
+        };
+        if stage_before.replace(stage) != Some(stage) || throttle.open() {
+            report(live, stage, progress.received, progress.total, Some(progress.bytes_per_s));
+        }
+    }
 }
 
 /// `None` where something would have to be fetched, and `download` does not say so.
@@ -60,14 +67,11 @@ async fn load(bench: &mut Bench, live: &Live, model: ModelRef, download: bool) -
     report(live, Stage::Connecting, 0, None, None);
 
     let throttle = Throttle::new();
-    let mut phase_before = None;
     let from_cache = Cell::new(true);
+    let mut tell = telling(live);
     let on_transfer = |progress: tiller_hub::Progress| {
-        let Some(stage) = transfer_stage(progress.phase) else { return };
-        from_cache.set(from_cache.get() && stage != Stage::Downloading);
-        if phase_before.replace(stage) != Some(stage) || throttle.open() {
-            report(live, stage, progress.received, progress.total, Some(progress.bytes_per_s));
-        }
+        from_cache.set(from_cache.get() && !matches!(progress.phase, Phase::Downloading));
+        tell(progress);
     };
     let on_load = |done, total| {
         if throttle.open() || done == total {

@@ -1,11 +1,10 @@
 //! A sparse autoencoder of the hub: name a repository, see which it holds, choose.
 
 use crate::figures;
-use crate::notices::TokenForm;
-use crate::typed_repository::typed_repository;
+use crate::views::lookup::{Ask, Refused};
 use crate::workbench::{Lookup, ModelState, Workbench};
 use leptos::prelude::*;
-use tiller_protocol::{ModelRef, Remedy};
+use tiller_protocol::ModelRef;
 use tiller_recipe::{HubSae, Unsaid};
 
 /// SAEs that are listed at once: repositories hold hundreds.
@@ -14,38 +13,14 @@ const ROWS: usize = 40;
 #[component]
 pub fn Find(unsaid: RwSignal<Unsaid>) -> impl IntoView {
     let bench = expect_context::<Workbench>();
-    let typed = RwSignal::new(String::new());
-    let wrong = RwSignal::new(None::<&str>);
-    let ask = move |submit: web_sys::SubmitEvent| {
-        submit.prevent_default();
-        let repository = typed_repository(&typed.get_untracked());
-        wrong.set(repository.is_none().then_some("Write a repository as owner/name, or paste its address."));
-        if let Some(repository) = repository {
-            bench.look_up(bench.sae_lookup, repository);
-        }
-    };
-    let asking = move || bench.sae_lookup.with(|lookup| matches!(lookup, Lookup::Asking { .. }));
     let state = move || bench.sae_lookup.with(Lookup::state);
     view! {
-        <form class="find" on:submit=ask>
-            <label class="labelled">"Repository of the hub"
-                <input class="field" data-testid="sae-repository" placeholder="owner/name" autocomplete="off" autocapitalize="off" spellcheck="false"
-                    prop:value=move || typed.get() on:input=move |input| typed.set(event_target_value(&input))/>
-            </label>
-            <button class="btn" type="submit" data-testid="look-up-saes" prop:disabled=asking>"See what it holds"</button>
-        </form>
-        <p class="wrong" role="alert">{move || wrong.get()}</p>
+        <Ask lookup=bench.sae_lookup label="Repository of the hub" ask="See what it holds" field="sae-repository" button="look-up-saes"/>
         <div aria-live="polite" data-testid="sae-listing" data-state=state>
             {move || match bench.sae_lookup.get() {
                 Lookup::None => ().into_any(),
                 Lookup::Asking { asked, .. } => view! { <p class="soft small">"Asking what "{asked.repo}" holds."</p> }.into_any(),
-                Lookup::Failed { failure, .. } => {
-                    let wants_token = failure.remedy == Some(Remedy::Token);
-                    view! {
-                        <p><b>{failure.title}". "</b>{failure.message}</p>
-                        <Show when=move || wants_token><TokenForm/></Show>
-                    }.into_any()
-                }
+                Lookup::Failed { failure, .. } => view! { <Refused failure/> }.into_any(),
                 Lookup::Found { listing, .. } => view! { <Listing saes=listing.saes unsaid/> }.into_any(),
             }}
         </div>

@@ -3,51 +3,27 @@
 use crate::address;
 use crate::figures;
 use crate::notices::TokenForm;
-use crate::typed_repository::typed_repository;
+use crate::views::lookup::{Ask, Refused};
 use crate::workbench::{Lookup, Workbench};
 use leptos::prelude::*;
 use std::collections::BTreeSet;
-use tiller_protocol::{Choice, Failure, Fit, Remedy, RepositoryListing, What};
+use tiller_protocol::{Choice, Fit, RepositoryListing, What};
 use tiller_sites::catalogue;
 
 #[component]
 pub fn Find() -> impl IntoView {
     let bench = expect_context::<Workbench>();
-    let typed = RwSignal::new(String::new());
-    let wrong = RwSignal::new(None::<String>);
-    let ask = move |submit: web_sys::SubmitEvent| {
-        submit.prevent_default();
-        match typed_repository(&typed.get_untracked()) {
-            Some(repository) => {
-                wrong.set(None);
-                bench.look_up(bench.lookup, repository);
-            }
-            None => {
-                bench.lookup.set(Lookup::None);
-                wrong.set(Some("Write a repository as owner/name, or paste its address.".into()));
-            }
-        }
-    };
     // What was loaded before is likely to be wanted again.
     let suggestions = move || {
         let kept = bench.cache.get().into_iter().flat_map(|report| report.entries).map(|entry| entry.model.repo);
         let known: BTreeSet<String> = catalogue().into_iter().map(|entry| entry.model.repo).chain(kept).collect();
         known.into_iter().map(|repo| view! { <option value=repo></option> }).collect_view()
     };
-    let asking = move || bench.lookup.with(|lookup| matches!(lookup, Lookup::Asking { .. }));
     view! {
         <section class="card" aria-label="Another model of the hub">
             <h2>"Another model of the hub"</h2>
-            <form class="find" on:submit=ask>
-                <label class="labelled">"Repository"
-                    <input class="field" data-testid="repository" list="known-repositories" placeholder="owner/name" autocomplete="off"
-                        autocapitalize="off" spellcheck="false"
-                        prop:value=move || typed.get() on:input=move |input| typed.set(event_target_value(&input))/>
-                </label>
-                <datalist id="known-repositories">{suggestions}</datalist>
-                <button class="btn" type="submit" data-testid="look-up" prop:disabled=asking>"See its files"</button>
-            </form>
-            <p class="wrong" role="alert">{move || wrong.get()}</p>
+            <Ask lookup=bench.lookup label="Repository" ask="See its files" field="repository" button="look-up" suggestions="known-repositories"/>
+            <datalist id="known-repositories">{suggestions}</datalist>
             <div class="found" aria-live="polite" data-testid="listing" data-state=move || bench.lookup.with(Lookup::state)>
                 {move || match bench.lookup.get() {
                     Lookup::None => view! {
@@ -63,15 +39,6 @@ pub fn Find() -> impl IntoView {
                     <button class="plain" on:click=move |_| bench.use_token(None)>"Forget it"</button></p>
             </Show>
         </section>
-    }
-}
-
-#[component]
-fn Refused(failure: Failure) -> impl IntoView {
-    let wants_token = failure.remedy == Some(Remedy::Token);
-    view! {
-        <p><b>{failure.title}". "</b>{failure.message}</p>
-        <Show when=move || wants_token><TokenForm/></Show>
     }
 }
 

@@ -5,14 +5,14 @@ use super::corpus::Corpus;
 use crate::cached_folder::CachedFolder;
 use crate::desk::Bench;
 use crate::failure::Stop;
-use crate::host::{self, Throttle};
-use crate::jobs::{session, transfer_stage};
+use crate::host;
+use crate::jobs::{session, telling};
 use crate::live::Live;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tiller_experiment::SaePlace;
 use tiller_formats::{ByteSource, Folder, ReadOptions, SaeFile, SaeFileError, site_of_folder};
-use tiller_protocol::{Event, ModelRef, Progress, SaeFileBytes, SaeInfo, SaeQuality, SaeSource};
+use tiller_protocol::{Event, ModelRef, SaeFileBytes, SaeInfo, SaeQuality, SaeSource};
 use tiller_recipe::{HubSae, Unsaid};
 use tiller_sae::{Activation, Sae};
 
@@ -109,17 +109,7 @@ async fn read(folder: &impl Folder, unsaid: &Unsaid) -> Result<Found, SaeFileErr
 
 /// From the cache, or from the hub; `None` where it would have to be fetched, and may not.
 async fn of_hub(bench: &Bench, live: &Live, sae: &HubSae, download: bool) -> Result<Option<Found>, Stop> {
-    let throttle = Throttle::new();
-    let mut stage_before = None;
-    let on_transfer = |progress: tiller_hub::Progress| {
-        let Some(stage) = transfer_stage(progress.phase) else { return };
-        if stage_before.replace(stage) != Some(stage) || throttle.open() {
-            let (done, total, rate) = (progress.received, progress.total, Some(progress.bytes_per_s));
-            let progress = Progress { stage, done, total, rate };
-            host::send(Event::Progress { job: live.job, progress });
-        }
-    };
-    let folder = CachedFolder::new((&bench.cache, &bench.hub, &live.transfer), &sae.weights, download, on_transfer);
+    let folder = CachedFolder::new((&bench.cache, &bench.hub, &live.transfer), &sae.weights, download, telling(live));
     let found = read(&folder, &sae.unsaid).await.map_err(unusable);
     let Some((mut found, _)) = folder.finish(found).await? else { return Ok(None) };
     if found.file.trained_on.site.is_none() {
