@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 use tiller_engine::{
-    BackendKind, DECODE_ROWS, Edit, Generation, Lane, PatchDirection, PatchPlace, Sampling, Site, StepCost,
+    BackendKind, DECODE_ROWS, Edit, Generation, Lane, LaneEnd, LaneResult, PatchDirection, PatchPlace, Sampling, Site,
+    StepCost,
 };
 use tiller_experiment::Session;
 use tiller_interp::patch::{Metric, PatchStep, Patching, activation_patching};
@@ -118,4 +119,45 @@ fn after_a_warm_up_no_token_waits_for_a_shader() {
     pollster::block_on(session.engine.generate(&what, &(), || 0.0, |_| {})).expect("it writes");
     let late: Vec<_> = gpu.compiled().into_iter().filter(|kernel| !warm.contains(kernel)).collect();
     assert!(late.is_empty(), "compiled while writing: {late:?}");
+}
+
+#[test]
+fn tokens_that_come_back_together_are_the_same_and_take_fewer_mappings() {
+    let mut session = load(BackendKind::Gpu, 256);
+    let gpu = session.engine.gpu().expect("it runs on the GPU").clone();
+    let mut what = Generation {
+        lanes: [vec![], vec![0]].map(|edits| Lane { prompt: vec![504, 3575, 282, 4649, 314], edits }).to_vec(),
+        edits: vec![Edit::add(Site::ResidPost(12), (0..576).map(|n| (n % 7) as f32).collect::<Vec<f32>>(), 3.0)],
+        sampling: Sampling { temperature: 0.8, seed: 5, repetition_penalty: 1.2, ..Sampling::default() },
+        max_tokens: 9,
+        end_tokens: Vec::new(),
+        alternatives: true,
+        features: None,
+    };
+    let mut write = |together: usize, what: &Generation| {
+        session.engine.read_together(together);
+        let before = gpu.work();
+        let mut told = Vec::new();
+        let on_token = |written: tiller_engine::Written| told.push((written.lane, written.index, written.drawn));
+        let (lanes, _) = pollster::block_on(session.engine.generate(what, &(), || 0.0, on_token)).expect("it writes");
+        (lanes, told, (gpu.work() - before).readbacks)
+    };
+
+    let (alone, told_alone, mappings) = write(1, &what);
+    assert_eq!(mappings, 9);
+    for (together, expected) in [(3, 1 + 3), (4, 1 + 2), (8, 1 + 1)] {
+        let (lanes, told, mappings) = write(together, &what);
+        assert_eq!((&lanes, mappings), (&alone, expected), "{together} at a time");
+        assert_eq!(told, told_alone, "{together} at a time");
+    }
+
+    // A lane that ends in the middle of a reading is handed nothing of what was drawn after its end.
+    let end = alone[0].tokens.iter().position(|token| !alone[1].tokens.contains(token)).expect("the edit changes it");
+    what.end_tokens = vec![alone[0].tokens[end]];
+    let ended = LaneResult { tokens: alone[0].tokens[..=end].to_vec(), end: LaneEnd::EndToken };
+    for together in [1, 4] {
+        let (lanes, told, _) = write(together, &what);
+        assert_eq!(lanes, [ended.clone(), alone[1].clone()], "{together} at a time");
+        assert_eq!(told.len(), end + 1 + 9);
+    }
 }

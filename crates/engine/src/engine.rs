@@ -7,6 +7,7 @@ use crate::forward::forward;
 use crate::generate::DECODE_ROWS;
 use crate::gpu::{GpuPass, GpuState};
 use crate::pass_shape::{Head, PassShape, keys_for};
+use crate::readings::MOST_STEPS_A_READING;
 use crate::weights::{Weights, read_vector};
 use crate::{Controls, EngineError};
 use std::rc::Rc;
@@ -42,6 +43,8 @@ pub struct Engine {
     /// Tokens for which the KV cache has room, over all sequences of a job.
     kv_rows: u32,
     pub(crate) backend: Backend,
+    /// See [`Engine::read_together`].
+    steps_a_reading: usize,
 }
 
 pub(crate) enum Backend {
@@ -57,25 +60,30 @@ pub(crate) struct Recorded {
     tapped: Rc<[Site]>,
 }
 
-/// A step on its way.
+/// Steps on their way, whose results come together.
 pub(crate) struct Pending {
-    step: InFlight,
+    steps: InFlight,
     tapped: Rc<[Site]>,
 }
 
 enum InFlight {
-    Done(StepOutput),
+    Done(Vec<StepOutput>),
     OnGpu(Rc<Plan>, Ticket),
 }
 
 impl Pending {
-    /// The step's results, and the tapped sites in the order of the taps.
+    /// The results of the one step, and the tapped sites in the order of the taps.
     pub async fn collect(self) -> Result<(StepOutput, Rc<[Site]>), EngineError> {
-        let output = match self.step {
-            InFlight::Done(output) => output,
-            InFlight::OnGpu(plan, ticket) => plan.read(ticket).await?,
-        };
-        Ok((output, self.tapped))
+        let tapped = self.tapped.clone();
+        Ok((self.collect_all().await?.pop().unwrap_or_default(), tapped))
+    }
+
+    /// The results of each step, in their order.
+    pub async fn collect_all(self) -> Result<Vec<StepOutput>, EngineError> {
+        match self.steps {
+            InFlight::Done(outputs) => Ok(outputs),
+            InFlight::OnGpu(plan, ticket) => Ok(plan.read_all(ticket).await?),
+        }
     }
 }
 
@@ -97,7 +105,8 @@ impl Engine {
         let weights = Weights::load(&gpu, &config, checkpoint, controls, progress).await?;
         // A browser tells only afterwards that there was no memory for them.
         gpu.settled().await?;
-        Ok(Engine { config, kv_rows, backend: Backend::Gpu { gpu, weights, state, plans: Vec::new() } })
+        let backend = Backend::Gpu { gpu, weights, state, plans: Vec::new() };
+        Ok(Engine { config, kv_rows, backend, steps_a_reading: 1 })
     }
 
     /// Loads a model into memory, to be run on the CPU.
@@ -119,7 +128,7 @@ impl Engine {
             encoders: Encoders::default(),
             team: None,
         });
-        Ok(Engine { config, kv_rows, backend: Backend::Cpu { weights, state } })
+        Ok(Engine { config, kv_rows, backend: Backend::Cpu { weights, state }, steps_a_reading: 1 })
     }
 
     /// From now on, `team` takes a part in the CPU's products; what it holds of another model it forgets. The numbers
@@ -137,6 +146,20 @@ impl Engine {
 
     pub fn kv_rows(&self) -> u32 {
         self.kv_rows
+    }
+
+    /// From now on, on a GPU, the results of `steps` (1 to [`MOST_STEPS_A_READING`]) written tokens are brought back by
+    /// one mapping. The tokens stay the same.
+    pub fn read_together(&mut self, steps: usize) {
+        self.steps_a_reading = steps.clamp(1, MOST_STEPS_A_READING);
+    }
+
+    /// Steps of writing whose results come together.
+    pub fn steps_a_reading(&self) -> usize {
+        match self.backend() {
+            BackendKind::Gpu => self.steps_a_reading,
+            BackendKind::Cpu => 1,
+        }
     }
 
     pub fn backend(&self) -> BackendKind {
@@ -246,12 +269,26 @@ impl Engine {
 
     /// Sends a step on its way. `capacity` chooses the kernels (see [`Recorder::new`]) and must hold the step's rows.
     pub(crate) fn submit(&mut self, capacity: u32, shape: &PassShape, step: &Step) -> Result<Pending, EngineError> {
+        self.submit_all(capacity, shape, std::slice::from_ref(step))
+    }
+
+    /// Sends steps on their way, one after the other, whose results come together.
+    pub(crate) fn submit_all(
+        &mut self,
+        capacity: u32,
+        shape: &PassShape,
+        steps: &[Step],
+    ) -> Result<Pending, EngineError> {
         match &mut self.backend {
             Backend::Cpu { weights, state } => {
-                let mut pass = CpuPass::new(step, state, &shape.edits, way(capacity));
-                let tapped = forward(&mut pass, &self.config, weights, shape)?;
-                let output = StepOutput { drawn: pass.drawn, taps: pass.taps };
-                Ok(Pending { step: InFlight::Done(output), tapped: tapped.into() })
+                let mut outputs = Vec::with_capacity(steps.len());
+                let mut tapped = Vec::new();
+                for step in steps {
+                    let mut pass = CpuPass::new(step, state, &shape.edits, way(capacity));
+                    tapped = forward(&mut pass, &self.config, weights, shape)?;
+                    outputs.push(StepOutput { drawn: pass.drawn, taps: pass.taps });
+                }
+                Ok(Pending { steps: InFlight::Done(outputs), tapped: tapped.into() })
             }
             Backend::Gpu { gpu, weights, state, plans } => {
                 let draws = matches!(shape.head, Head::Draw { .. });
@@ -262,8 +299,8 @@ impl Engine {
                     ..Want::default()
                 };
                 let (plan, tapped) = recorded(gpu, &self.config, weights, state, plans, capacity, shape)?;
-                let ticket = plan.submit(step, want)?;
-                Ok(Pending { step: InFlight::OnGpu(plan, ticket), tapped })
+                let ticket = plan.submit_all(steps, want)?;
+                Ok(Pending { steps: InFlight::OnGpu(plan, ticket), tapped })
             }
         }
     }

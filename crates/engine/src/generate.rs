@@ -4,6 +4,7 @@ use crate::edit::{Edit, MAX_EDITS, mask};
 use crate::engine::{BackendKind, Engine, PREFILL_ROWS, Pending};
 use crate::features::{FeatureReading, features_of_rows};
 use crate::pass_shape::{Head, PassShape};
+use crate::readings::IN_FLIGHT;
 use crate::{Controls, EngineError};
 use std::collections::VecDeque;
 use tiller_kernels::{Draw, Drawn, LANE_BIT, LANES, Pick, Row, Step};
@@ -11,9 +12,6 @@ use tiller_sites::Sampling;
 
 /// Rows of a decode step: the lanes that can be written side by side.
 pub const DECODE_ROWS: u32 = 4;
-
-/// Steps in flight on the GPU: while one is computed, the next is encoded; more would only delay a slider.
-const IN_FLIGHT: usize = 2;
 
 /// What to write.
 #[derive(Clone, Debug)]
@@ -102,12 +100,17 @@ struct Running {
     features: Vec<Vec<(u32, f32)>>,
 }
 
-/// A step in flight, and which lanes drew in it.
+/// Steps in flight whose results come together.
 struct Flying {
     pending: Pending,
+    steps: Vec<Drawing>,
+    strengths: Vec<f32>,
+}
+
+/// Which lanes draw in a step, and which of their tokens.
+struct Drawing {
     lanes: Vec<usize>,
     index: u32,
-    strengths: Vec<f32>,
 }
 
 impl Engine {
@@ -146,44 +149,48 @@ impl Engine {
         let mut timing = Timing { started: clock(), ..Timing::default() };
 
         let first = self.prefill(what, &mut lanes, controls, [&silent, &shape], sampling).await?;
-        let mut submitted = u32::from(first.is_some());
+        let mut drawn = u32::from(first.is_some());
         let mut queue: VecDeque<Flying> = first.into_iter().collect();
         let in_flight = match self.backend() {
             BackendKind::Gpu => IN_FLIGHT,
             BackendKind::Cpu => 1,
         };
         loop {
-            while queue.len() < in_flight && submitted > 0 && !controls.cancelled() {
-                match self.decode(what, &lanes, controls, &shape, sampling, submitted)? {
-                    Some(step) => queue.push_back(step),
+            while queue.len() < in_flight && drawn > 0 && !controls.cancelled() {
+                match self.decode(what, &lanes, controls, &shape, sampling, drawn)? {
+                    Some(flying) => {
+                        drawn += flying.steps.len() as u32;
+                        queue.push_back(flying);
+                    }
                     None => break,
                 }
-                submitted += 1;
             }
-            let Some(step) = queue.pop_front() else { break };
-            let (output, _) = step.pending.collect().await?;
-            if step.index == 0 {
-                timing.first_token = clock();
-            } else {
-                timing.decode_steps += 1;
-            }
+            let Some(Flying { pending, steps, strengths }) = queue.pop_front() else { break };
+            let outputs = pending.collect_all().await?;
             let most = what.features.as_ref().map_or(0, |reading| reading.most);
-            let mut features = output.taps.first().into_iter().flat_map(|numbers| features_of_rows(numbers, most));
-            for (&lane, drawn) in step.lanes.iter().zip(output.drawn) {
-                let running = &mut lanes[lane];
-                running.features.extend(features.next());
-                // A lane may have ended while this step was on its way.
-                if running.end.is_some() {
-                    continue;
+            for (Drawing { lanes: drawing, index }, output) in steps.into_iter().zip(outputs) {
+                if index == 0 {
+                    timing.first_token = clock();
+                } else {
+                    timing.decode_steps += 1;
                 }
-                running.tokens.push(drawn.token);
-                if what.end_tokens.contains(&drawn.token) {
-                    running.end = Some(LaneEnd::EndToken);
-                } else if running.tokens.len() as u32 >= running.room {
-                    running.end = Some(running.end_of_room);
+                let mut features = output.taps.first().into_iter().flat_map(|numbers| features_of_rows(numbers, most));
+                for (lane, drawn) in drawing.into_iter().zip(output.drawn) {
+                    let running = &mut lanes[lane];
+                    running.features.extend(features.next());
+                    // A lane may have ended while this step was on its way.
+                    if running.end.is_some() {
+                        continue;
+                    }
+                    running.tokens.push(drawn.token);
+                    if what.end_tokens.contains(&drawn.token) {
+                        running.end = Some(LaneEnd::EndToken);
+                    } else if running.tokens.len() as u32 >= running.room {
+                        running.end = Some(running.end_of_room);
+                    }
+                    let features = std::mem::take(&mut running.features);
+                    on_token(Written { lane, index, drawn, strengths: strengths.clone(), features });
                 }
-                let features = std::mem::take(&mut running.features);
-                on_token(Written { lane, index: step.index, drawn, strengths: step.strengths.clone(), features });
             }
             timing.finished = clock();
             controls.pause().await;
@@ -192,8 +199,8 @@ impl Engine {
             }
         }
         // Steps that a stop left in flight: their readback has to be finished with.
-        for step in queue {
-            step.pending.collect().await?;
+        for flying in queue {
+            flying.pending.collect_all().await?;
         }
         let result = |lane: Running| LaneResult { tokens: lane.tokens, end: lane.end.unwrap_or(LaneEnd::Stopped) };
         Ok((lanes.into_iter().map(result).collect(), timing))
@@ -276,10 +283,11 @@ impl Engine {
         let picks = picks(&active, 0);
         let step = Step { rows: &rows, picks: &picks, sampling, coefficients: &coefficients };
         let pending = self.submit(DECODE_ROWS, drawing, &step)?;
-        Ok(Some(Flying { pending, lanes: active, index: 0, strengths }))
+        Ok(Some(Flying { pending, steps: vec![Drawing { lanes: active, index: 0 }], strengths }))
     }
 
-    /// Sends the step that draws token `index` of every lane that still runs; `None` where none does.
+    /// Sends the steps that draw token `first` and those that come back with it of every lane that still runs; `None`
+    /// where none does.
     fn decode(
         &mut self,
         what: &Generation,
@@ -287,16 +295,9 @@ impl Engine {
         controls: &impl Controls,
         shape: &PassShape,
         sampling: Draw,
-        index: u32,
+        first: u32,
     ) -> Result<Option<Flying>, EngineError> {
-        let runs = |n: &usize| lanes[*n].end.is_none() && index < lanes[*n].room;
-        let active: Vec<usize> = (0..lanes.len()).filter(runs).collect();
-        if active.is_empty() {
-            return Ok(None);
-        }
-        let strengths = strengths(what, controls);
-        let coefficients = coefficients(what, &strengths);
-        let row = |&n: &usize| {
+        let row = |n: usize, index: u32| {
             let lane = &lanes[n];
             let position = lane.prompt_len + index - 1;
             Row {
@@ -306,11 +307,29 @@ impl Engine {
                 edits: mask(&what.edits, lane.switched_on, position, lane.prompt_len),
             }
         };
-        let rows: Vec<Row> = active.iter().map(row).collect();
-        let picks = picks(&active, index);
-        let step = Step { rows: &rows, picks: &picks, sampling, coefficients: &coefficients };
-        let pending = self.submit(DECODE_ROWS, shape, &step)?;
-        Ok(Some(Flying { pending, lanes: active, index, strengths }))
+        let mut drawings = Vec::with_capacity(self.steps_a_reading());
+        for index in (first..).take(self.steps_a_reading()) {
+            let runs = |n: &usize| lanes[*n].end.is_none() && index < lanes[*n].room;
+            let active: Vec<usize> = (0..lanes.len()).filter(runs).collect();
+            if active.is_empty() {
+                break;
+            }
+            let rows: Vec<Row> = active.iter().map(|&n| row(n, index)).collect();
+            let picks = picks(&active, index);
+            drawings.push((Drawing { lanes: active, index }, rows, picks));
+        }
+        if drawings.is_empty() {
+            return Ok(None);
+        }
+        let strengths = strengths(what, controls);
+        let coefficients = coefficients(what, &strengths);
+        let steps: Vec<Step> = drawings
+            .iter()
+            .map(|(_, rows, picks)| Step { rows, picks, sampling, coefficients: &coefficients })
+            .collect();
+        let pending = self.submit_all(DECODE_ROWS, shape, &steps)?;
+        let steps = drawings.into_iter().map(|(drawing, ..)| drawing).collect();
+        Ok(Some(Flying { pending, steps, strengths }))
     }
 }
 

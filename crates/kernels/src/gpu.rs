@@ -12,6 +12,7 @@ use crate::faults::{Faults, locked};
 use crate::kernel::Kernel;
 use crate::memory::{Memory, Meter, POISON};
 use crate::pipelines::{Pipeline, Pipelines};
+use crate::readback::read_words;
 use crate::step::LANES;
 use crate::tiers::{Reduction, Tiers};
 use crate::work::{Work, WorkMeter};
@@ -84,7 +85,8 @@ impl Gpu {
         let faults = Faults::of(&device);
         let meter = Arc::new(Meter::default());
         let storage = |label, bytes| {
-            let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
+            let copied = wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
+            let usage = wgpu::BufferUsages::STORAGE | copied;
             let descriptor =
                 wgpu::BufferDescriptor { label: Some(label), size: bytes, usage, mapped_at_creation: false };
             Memory::new(device.create_buffer(&descriptor), &meter)
@@ -212,6 +214,12 @@ impl Gpu {
     pub fn set_lane_tokens(&self, tokens: &[u32]) {
         let tokens = &tokens[..tokens.len().min(LANES as usize)];
         self.write(&self.0.lane_tokens, 0, bytemuck::cast_slice(tokens));
+    }
+
+    /// Waits until all that was submitted is done and four bytes of a result have come back.
+    pub async fn round_trip(&self) -> Result<(), GpuError> {
+        read_words(self, &self.0.lane_tokens, 0, 4).await?;
+        Ok(())
     }
 
     /// Fills buffers made from now on with garbage (NaNs as floats). For tests.

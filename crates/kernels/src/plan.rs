@@ -224,9 +224,25 @@ impl Plan {
     /// Replays the plan on a step's data, without waiting. Errors where the step exceeds what was recorded (rows,
     /// tokens, cache rows, rows of stores), and where the device failed earlier.
     pub fn submit(&self, step: &Step, want: Want) -> Result<Ticket, GpuError> {
+        self.submit_all(std::slice::from_ref(step), want)
+    }
+
+    /// Replays the plan on each of `steps` in their order, one submit a step, without waiting; what all of them bring
+    /// back comes in one reading. Errors as [`Plan::submit`]; then none of them was sent.
+    pub fn submit_all(&self, steps: &[Step], want: Want) -> Result<Ticket, GpuError> {
         self.gpu.check()?;
-        self.check(step, want)?;
-        self.gpu.write(&self.step, 0, &self.step_bytes(step, want));
+        steps.iter().try_for_each(|step| self.check(step, want))?;
+        let mut gathering = self.readback.gather(steps, want)?;
+        for step in steps {
+            // A write takes effect between the submits before and after it.
+            self.gpu.write(&self.step, 0, &self.step_bytes(step, want));
+            let encoder = self.encode(step, want);
+            self.readback.submit(&mut gathering, encoder, step);
+        }
+        Ok(self.readback.ask(gathering))
+    }
+
+    fn encode(&self, step: &Step, want: Want) -> wgpu::CommandEncoder {
         let mut encoder =
             self.gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("step") });
         {
@@ -246,11 +262,16 @@ impl Plan {
                 }
             }
         }
-        self.readback.submit(encoder, step.rows.len(), step.picks.len(), want)
+        encoder
     }
 
     /// Waits for a submit and returns what it asked for. Several submits may be under way, and be read in any order.
     pub async fn read(&self, ticket: Ticket) -> Result<StepOutput, GpuError> {
+        Ok(self.read_all(ticket).await?.pop().unwrap_or_default())
+    }
+
+    /// As [`Plan::read`], of each step of a [`Plan::submit_all`] in their order.
+    pub async fn read_all(&self, ticket: Ticket) -> Result<Vec<StepOutput>, GpuError> {
         self.readback.read(ticket).await
     }
 

@@ -8,7 +8,7 @@ use crate::error::GpuError;
 use crate::gpu::Gpu;
 use crate::memory::Memory;
 use crate::plan::{Tapped, Want};
-use crate::step::{ALTERNATIVES, Drawn};
+use crate::step::{ALTERNATIVES, Drawn, Step};
 
 /// What a step brought back.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -19,13 +19,37 @@ pub struct StepOutput {
     pub taps: Vec<Vec<f32>>,
 }
 
-/// A submitted step. [`Plan::read`](crate::Plan::read) waits for it; dropping it forgets the results.
+/// Submitted steps whose results come together. [`Plan::read`](crate::Plan::read) waits for them; dropping it forgets
+/// the results.
 #[derive(Debug)]
 pub struct Ticket {
-    rows: usize,
-    picks: usize,
+    steps: Vec<Counts>,
     want: Want,
     pending: Option<Pending>,
+}
+
+/// What a step's results are counted by.
+#[derive(Clone, Copy, Debug)]
+struct Counts {
+    rows: usize,
+    picks: usize,
+}
+
+impl Counts {
+    fn of(step: &Step) -> Counts {
+        Counts { rows: step.rows.len(), picks: step.picks.len() }
+    }
+}
+
+/// Results of several steps on their way into one host-visible buffer; without one where nothing is wanted.
+#[derive(Debug)]
+pub(crate) struct Gathering {
+    steps: Vec<Counts>,
+    want: Want,
+    staging: Option<Memory>,
+    /// Bytes filled so far.
+    filled: u64,
+    newest: Option<wgpu::SubmissionIndex>,
 }
 
 /// A host-visible buffer that the device is filling.
@@ -34,38 +58,25 @@ struct Pending {
     staging: Memory,
     bytes: u64,
     mapped: oneshot::Receiver<Result<(), wgpu::BufferAsyncError>>,
-    #[cfg(not(target_arch = "wasm32"))]
-    submission: wgpu::SubmissionIndex,
+    /// The submit after which it is full.
+    submission: Option<wgpu::SubmissionIndex>,
 }
 
 impl Pending {
-    /// Submits what fills `bytes` of `staging`, and asks for them.
-    fn submit(gpu: &Gpu, encoder: wgpu::CommandEncoder, staging: Memory, bytes: u64) -> Pending {
-        let submission = gpu.queue().submit([encoder.finish()]);
-        gpu.work_meter().submit();
+    /// Asks for `bytes` of `staging`, full after `submission`.
+    fn ask(gpu: &Gpu, staging: Memory, bytes: u64, submission: Option<wgpu::SubmissionIndex>) -> Pending {
         gpu.work_meter().read_back(bytes);
         let (sender, mapped) = oneshot::channel();
         staging.buffer.map_async(wgpu::MapMode::Read, 0..bytes, move |result| {
             // The ticket may have been dropped.
             let _ = sender.send(result);
         });
-        #[cfg(target_arch = "wasm32")]
-        let _ = submission;
-        Pending {
-            staging,
-            bytes,
-            mapped,
-            #[cfg(not(target_arch = "wasm32"))]
-            submission,
-        }
+        Pending { staging, bytes, mapped, submission }
     }
 
     /// Waits, and returns what came with the buffer that it came in.
     async fn read(self, gpu: &Gpu) -> Result<(Vec<u32>, Memory), GpuError> {
-        #[cfg(not(target_arch = "wasm32"))]
-        gpu.wait(Some(self.submission.clone()))?;
-        #[cfg(target_arch = "wasm32")]
-        gpu.wait(None)?;
+        gpu.wait(self.submission)?;
         let mapped = self.mapped.await;
         gpu.check()?;
         let broken = |reason: &str| GpuError::Lost(reason.to_owned());
@@ -94,7 +105,9 @@ pub(crate) async fn read_words(gpu: &Gpu, source: &Memory, offset: u64, bytes: u
     let staging = staging(gpu, bytes)?;
     let mut encoder = gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("results") });
     encoder.copy_buffer_to_buffer(&source.buffer, offset, &staging.buffer, 0, bytes);
-    let (words, _) = Pending::submit(gpu, encoder, staging, bytes).read(gpu).await?;
+    let submission = gpu.queue().submit([encoder.finish()]);
+    gpu.work_meter().submit();
+    let (words, _) = Pending::ask(gpu, staging, bytes, Some(submission)).read(gpu).await?;
     Ok(words)
 }
 
@@ -127,44 +140,48 @@ impl Readback {
         self.taps.iter().map(|tap| u64::from(tap.width) * 4).sum()
     }
 
-    /// Adds the copies that are wanted, submits, and asks for the results.
-    pub fn submit(
-        &self,
-        mut encoder: wgpu::CommandEncoder,
-        rows: usize,
-        picks: usize,
-        want: Want,
-    ) -> Result<Ticket, GpuError> {
-        let copies = self.copies(rows, picks, want);
-        let bytes = copies.iter().map(|(_, bytes)| bytes).sum::<u64>();
-        if bytes == 0 {
-            self.gpu.queue().submit([encoder.finish()]);
-            self.gpu.work_meter().submit();
-            return Ok(Ticket { rows, picks, want, pending: None });
-        }
-        let staging = self.staging(bytes)?;
-        let mut at = 0;
-        for (source, bytes) in copies {
-            encoder.copy_buffer_to_buffer(&source.buffer, 0, &staging.buffer, at, bytes);
-            at += bytes;
-        }
-        let pending = Some(Pending::submit(&self.gpu, encoder, staging, bytes));
-        Ok(Ticket { rows, picks, want, pending })
+    /// Room for what these steps are to bring back.
+    pub fn gather(&self, steps: &[Step], want: Want) -> Result<Gathering, GpuError> {
+        let steps: Vec<Counts> = steps.iter().map(Counts::of).collect();
+        let bytes = steps.iter().flat_map(|&step| self.copies(step, want)).map(|(_, bytes)| bytes).sum::<u64>();
+        let staging = if bytes == 0 { None } else { Some(self.staging(bytes)?) };
+        Ok(Gathering { steps, want, staging, filled: 0, newest: None })
     }
 
-    pub async fn read(&self, ticket: Ticket) -> Result<StepOutput, GpuError> {
-        let Ticket { rows, picks, want, pending } = ticket;
+    /// Adds the copies that are wanted of one of the steps, and submits it.
+    pub fn submit(&self, into: &mut Gathering, mut encoder: wgpu::CommandEncoder, step: &Step) {
+        if let Some(staging) = &into.staging {
+            for (source, bytes) in self.copies(Counts::of(step), into.want) {
+                encoder.copy_buffer_to_buffer(&source.buffer, 0, &staging.buffer, into.filled, bytes);
+                into.filled += bytes;
+            }
+        }
+        into.newest = Some(self.gpu.queue().submit([encoder.finish()]));
+        self.gpu.work_meter().submit();
+    }
+
+    /// Asks for the results of all steps, which have been submitted.
+    pub fn ask(&self, gathered: Gathering) -> Ticket {
+        let Gathering { steps, want, staging, filled, newest } = gathered;
+        let pending = staging.map(|staging| Pending::ask(&self.gpu, staging, filled, newest));
+        Ticket { steps, want, pending }
+    }
+
+    /// What each step brought back, in their order.
+    pub async fn read(&self, ticket: Ticket) -> Result<Vec<StepOutput>, GpuError> {
+        let Ticket { steps, want, pending } = ticket;
         let Some(pending) = pending else {
             self.gpu.check()?;
-            return Ok(StepOutput::default());
+            return Ok(vec![StepOutput::default(); steps.len()]);
         };
         let (words, staging) = pending.read(&self.gpu).await?;
         self.free.lock().unwrap_or_else(PoisonError::into_inner).push(staging);
-        Ok(self.unpack(&words, rows, picks, want))
+        let mut words = &words[..];
+        Ok(steps.into_iter().map(|step| self.unpack(&mut words, step, want)).collect())
     }
 
-    /// What is copied, in order, and how many bytes of each.
-    fn copies(&self, rows: usize, picks: usize, want: Want) -> Vec<(&Memory, u64)> {
+    /// What is copied of a step, in order, and how many bytes of each.
+    fn copies(&self, Counts { rows, picks }: Counts, want: Want) -> Vec<(&Memory, u64)> {
         let mut copies = Vec::new();
         if let (true, Some(records)) = (want.records, &self.records) {
             copies.push((&**records, picks as u64 * 8));
@@ -180,11 +197,11 @@ impl Readback {
         copies
     }
 
-    fn unpack(&self, words: &[u32], rows: usize, picks: usize, want: Want) -> StepOutput {
-        let mut rest = words;
+    /// Takes a step's results off the front of `words`.
+    fn unpack(&self, words: &mut &[u32], Counts { rows, picks }: Counts, want: Want) -> StepOutput {
         let mut take = |count: usize| {
-            let (taken, left) = rest.split_at(count);
-            rest = left;
+            let (taken, left) = words.split_at(count);
+            *words = left;
             taken
         };
         let mut output = StepOutput::default();

@@ -11,6 +11,8 @@ pub struct Work {
     pub dispatches: u64,
     /// Of all dispatches together.
     pub workgroups: u64,
+    /// Times that something was asked back from the device: each is a mapping of a buffer.
+    pub readbacks: u64,
     /// Bytes asked back from the device.
     pub readback_bytes: u64,
     /// Bytes written to the device: weights, steps, plans and what they bind.
@@ -26,6 +28,7 @@ impl Sub for Work {
             passes: self.passes - before.passes,
             dispatches: self.dispatches - before.dispatches,
             workgroups: self.workgroups - before.workgroups,
+            readbacks: self.readbacks - before.readbacks,
             readback_bytes: self.readback_bytes - before.readback_bytes,
             upload_bytes: self.upload_bytes - before.upload_bytes,
         }
@@ -38,6 +41,7 @@ pub(crate) struct WorkMeter {
     passes: AtomicU64,
     dispatches: AtomicU64,
     workgroups: AtomicU64,
+    readbacks: AtomicU64,
     readback_bytes: AtomicU64,
     upload_bytes: AtomicU64,
 }
@@ -49,6 +53,7 @@ impl WorkMeter {
             passes: self.passes.load(Relaxed),
             dispatches: self.dispatches.load(Relaxed),
             workgroups: self.workgroups.load(Relaxed),
+            readbacks: self.readbacks.load(Relaxed),
             readback_bytes: self.readback_bytes.load(Relaxed),
             upload_bytes: self.upload_bytes.load(Relaxed),
         }
@@ -68,6 +73,7 @@ impl WorkMeter {
     }
 
     pub fn read_back(&self, bytes: u64) {
+        self.readbacks.fetch_add(1, Relaxed);
         self.readback_bytes.fetch_add(bytes, Relaxed);
     }
 

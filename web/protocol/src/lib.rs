@@ -387,6 +387,8 @@ pub struct ModelInfo {
     pub device_bytes: u64,
     /// Bytes of WebAssembly memory. It never shrinks, so this is the most that loading took.
     pub heap_bytes: u64,
+    /// Written tokens that come back from the device at once; 1 on the CPU.
+    pub tokens_a_reading: usize,
     pub seconds: f64,
     /// Whether the file was in the cache already.
     pub from_cache: bool,

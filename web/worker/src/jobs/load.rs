@@ -128,6 +128,7 @@ async fn load(bench: &mut Bench, live: &Live, model: ModelRef, download: bool) -
         has_chat_template: session.template.is_some(),
         device_bytes: session.engine.device_bytes(),
         heap_bytes: host::heap_bytes(),
+        tokens_a_reading: session.engine.steps_a_reading(),
         seconds: host::seconds() - begun,
         from_cache: from_cache.get(),
         note,

@@ -49,6 +49,14 @@ fn Facts(model: ModelInfo) -> impl IntoView {
         ("On the device", figures::bytes(model.device_bytes), "Weights and key-value cache"),
         ("Tab's memory", figures::bytes(model.heap_bytes), "WebAssembly memory: the most that loading took"),
         (
+            "Tokens come back",
+            match model.tokens_a_reading {
+                1 => "one by one".to_owned(),
+                n => format!("{n} at a time"),
+            },
+            "More at a time where this browser is slow to hand over what the device has written; a slider acts as much later",
+        ),
+        (
             "Loaded in",
             format!(
                 "{}{}",
