@@ -124,6 +124,11 @@ fn larger_models(places: &Places, tally: &mut Tally) -> Result<()> {
     // One after the other: each holds a model, and on a software GPU takes all the cores there are.
     cargo.args(["--package", "tiller-tests", "--test", LARGER_MODELS, "--", "--ignored", "--test-threads=1"]);
     tally.count("larger models", &mut cargo);
+    if places.dist().join("index.html").is_file() {
+        let mut cargo = cargo_test(places)?;
+        cargo.args(["--package", "tiller-tests", "--test", END_TO_END, "--", "--ignored", "larger_model"]);
+        tally.count("a larger model in the page", &mut cargo);
+    }
     Ok(())
 }
 

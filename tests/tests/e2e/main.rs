@@ -29,6 +29,7 @@ mod hub_troubles;
 mod hurry;
 mod kept_files;
 mod keyboard;
+mod larger_model;
 mod lens;
 mod links;
 mod looks;

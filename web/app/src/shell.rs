@@ -237,11 +237,13 @@ fn ModelStatus() -> impl IntoView {
     };
     let threads = move || bench.backend.with(|report| report.as_ref().map(|report| report.threads));
     let help = move || {
-        let what =
-            "The model in this tab, how its weights are stored, what computes, and tokens a second in the last run";
+        let what = format!(
+            "{}: the model in this tab, how its weights are stored, what computes, and tokens a second in the last run",
+            name()
+        );
         match threads().filter(|_| backend().as_deref() == Some("cpu")) {
             Some(threads) => format!("{what}. The CPU computes {}.", figures::threads(threads)),
-            None => what.into(),
+            None => what,
         }
     };
     view! {
