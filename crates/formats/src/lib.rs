@@ -20,7 +20,7 @@ pub use folder::DiskFolder;
 pub use folder::Folder;
 pub use gguf::{Gguf, GgufError, Metadata, TensorInfo, Value};
 pub use quant::Quant;
-pub use sae::{Precision, ReadOptions, SaeFile, SaeFileError, TrainedOn, site_of_folder};
+pub use sae::{Precision, ReadOptions, SaeFile, SaeFileError, TrainedOn, propose_mapping, site_of_folder};
 pub use safetensors::{Dtype, Safetensors, SafetensorsError, StoredTensor};
 pub use source::ByteSource;
 #[cfg(not(target_arch = "wasm32"))]

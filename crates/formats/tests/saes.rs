@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use tiller_formats::{DiskFolder, Precision, ReadOptions, SaeFile, SaeFileError};
+use tiller_formats::{DiskFolder, Precision, ReadOptions, SaeFile, SaeFileError, propose_mapping};
 use tiller_sae::Activation;
 
 fn folder() -> PathBuf {
@@ -217,5 +217,72 @@ fn a_mapping_names_files_beside_it_alone() {
         let mapping = mapping.replace("\"sae.safetensors\"", &format!("{name:?}"));
         files.insert("mapping.json".into(), mapping.into_bytes());
         assert!(refusal(&files).contains("is no file beside it"), "{}", refusal(&files));
+    }
+}
+
+/// What is proposed for a golden SAE's weights alone, with what no tensor tells put into its configuration.
+fn proposed(golden: &str, weights: &str, told: &[(&str, serde_json::Value)]) -> SaeFile {
+    let weights = files(golden)[weights].clone();
+    let site = Some("blocks.1.hook_resid_post");
+    let mapping = pollster::block_on(propose_mapping("of unknown make.safetensors", &weights, site)).unwrap();
+    let mut mapping: serde_json::Value = serde_json::from_str(&mapping).unwrap();
+    for (option, value) in told {
+        mapping["config"][option] = value.clone();
+    }
+    let files = BTreeMap::from([
+        ("of unknown make.safetensors".to_string(), weights),
+        ("mapping.json".to_string(), mapping.to_string().into_bytes()),
+    ]);
+    pollster::block_on(SaeFile::read(&files, &ReadOptions::default())).unwrap()
+}
+
+#[test]
+fn a_mapping_is_proposed_by_names_and_shapes_and_reads_what_the_known_layout_reads() {
+    let topk = [("architecture", "topk".into()), ("k", 3.into())];
+    let untouched = [("apply_b_dec_to_input", false.into())];
+    for (golden, weights, told) in [
+        ("mapping", "sae.safetensors", &topk[..]),
+        ("standard", "sae_weights.safetensors", &[]),
+        ("jumprelu", "sae_weights.safetensors", &untouched),
+        ("gated", "sae_weights.safetensors", &[]),
+    ] {
+        let (found, known) = (proposed(golden, weights, told), read(golden, &ReadOptions::default()));
+        assert!(found.sae == known.sae, "{golden}");
+        assert_eq!(found.trained_on.site.as_deref(), Some("blocks.1.hook_resid_post"));
+    }
+}
+
+#[test]
+fn a_bias_that_is_not_there_is_proposed_as_zeros_and_what_is_no_sae_is_refused() {
+    let matrix = |rows, cols| ("F32", vec![rows, cols]);
+    let file = |tensors: &[(&str, (&str, Vec<usize>))]| {
+        let (mut header, mut at) = (serde_json::Map::new(), 0);
+        for (name, (dtype, shape)) in tensors {
+            let bytes = 4 * shape.iter().product::<usize>();
+            let place = serde_json::json!({"dtype": dtype, "shape": shape, "data_offsets": [at, at + bytes]});
+            header.insert(name.to_string(), place);
+            at += bytes;
+        }
+        let header = serde_json::Value::Object(header).to_string().into_bytes();
+        let numbers = (0..at / 4).flat_map(|n| (n as f32).to_le_bytes());
+        (header.len() as u64).to_le_bytes().into_iter().chain(header.clone()).chain(numbers).collect::<Vec<u8>>()
+    };
+    let weights = file(&[("up.enc", matrix(6, 4)), ("dictionary", matrix(4, 6)), ("log_threshold", ("F32", vec![6]))]);
+    let mapping = pollster::block_on(propose_mapping("x", &weights, Some("blocks.0.hook_resid_post"))).unwrap();
+    let files = BTreeMap::from([("x".to_string(), weights), ("mapping.json".to_string(), mapping.into_bytes())]);
+    let sae = pollster::block_on(SaeFile::read(&files, &ReadOptions::default())).unwrap().sae;
+    assert_eq!((sae.d_in, sae.d_sae, &sae.b_enc, &sae.b_dec), (4, 6, &vec![0.0; 6], &vec![0.0; 4]));
+    // Both lay the other way round: [d_sae, d_in] is how the encoder is kept, and how the decoder is asked for.
+    assert_eq!(sae.w_enc[1], 1.0);
+    assert_eq!(sae.w_dec[1], 24.0 + 6.0);
+
+    for tensors in [
+        vec![("encoder", matrix(4, 6))],
+        vec![("one", matrix(4, 6)), ("other", matrix(6, 4))],
+        vec![("enc", matrix(4, 6)), ("dec", matrix(6, 5))],
+        vec![("enc.a", matrix(4, 6)), ("enc.b", matrix(4, 6)), ("dec", matrix(6, 4))],
+    ] {
+        let refused = pollster::block_on(propose_mapping("x", &file(&tensors), None)).unwrap_err().to_string();
+        assert!(refused.contains("mapping.json"), "{refused}");
     }
 }

@@ -19,6 +19,11 @@ pub enum SaeFileError {
          mapping.json"
     )]
     NoSae,
+    #[error(
+        "\"{file}\" has no two matrices of the same shape whose names tell an encoder and a decoder: put a mapping.json \
+         beside it that says which of its tensors are W_enc, b_enc, W_dec and b_dec"
+    )]
+    NoMatrices { file: String },
     #[error("the SAE's {file} is missing: download it, and put it beside the others")]
     Missing { file: &'static str },
     #[error("the SAE's {file} cannot be read ({what}): download it again")]

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! `tensors` gives SAELens's name of each and the file's; `transposed` those that lie the other way round than SAELens
-//! has them; `config` is SAELens's, since version 6. Tensors that are not named are left alone.
+//! has them; `zeros` the biases (`b_enc`, `b_dec`) that the SAE does without; `config` is SAELens's, since version 6.
+//! Tensors that are not named are left alone.
 
 use super::assemble::assemble;
 use super::error::{SaeFileError, shown};
@@ -25,6 +26,8 @@ struct Mapping {
     tensors: BTreeMap<String, String>,
     #[serde(default)]
     transposed: Vec<String>,
+    #[serde(default)]
+    zeros: Vec<String>,
     config: Config,
 }
 
@@ -52,6 +55,15 @@ pub async fn read(folder: &impl Folder, config: &Config, options: &ReadOptions) 
             tensor = FileTensor { shape: vec![cols, rows], numbers };
         }
         tensors.0.insert(name.clone(), tensor);
+    }
+    for name in mapping.zeros {
+        let (features, width) = tensors.matrix("W_dec", "mapping")?;
+        let len = match name.as_str() {
+            "b_enc" => features,
+            "b_dec" => width,
+            _ => return Err(damaged(format!("\"{}\" is no bias that could be zeros", shown(&name)))),
+        };
+        tensors.0.insert(name, FileTensor { shape: vec![len], numbers: vec![0.0; len] });
     }
     let (kind, trained_on) = saelens::since_6(&mapping.config, options)?;
     Ok(SaeFile { sae: assemble(&kind, tensors)?, trained_on })
