@@ -5,7 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use pollster::block_on;
 use std::collections::BTreeMap;
-use tiller_formats::{Precision, ReadOptions, SaeFile};
+use tiller_formats::{Precision, ReadOptions, SaeFile, propose_mapping};
 use tiller_fuzz::{Bound, bounded, read, split_files};
 
 // A deflated array may be sixteen times as long as its bytes, a bias somewhat more; it is turned round, written and read.
@@ -25,6 +25,10 @@ fuzz_target!(|input: &[u8]| {
             1 => BTreeMap::from([("params.npz".to_string(), rest.to_vec())]),
             _ => names.iter().map(|name| name.to_string()).zip(split_files(rest, 2).into_iter().map(<[u8]>::to_vec)).collect(),
         };
+        for (name, weights) in folder.iter().filter(|(name, _)| name.ends_with(".safetensors")) {
+            let Some(mapping) = read(block_on(propose_mapping(name, weights, None))) else { continue };
+            serde_json::from_str::<serde_json::Value>(&mapping).expect("what is proposed is JSON");
+        }
         let options = ReadOptions { input_scale: Some(1.0), ..ReadOptions::default() };
         let Some(file) = read(block_on(SaeFile::read(&folder, &options))) else { return };
         let x = vec![0.5; file.sae.d_in];

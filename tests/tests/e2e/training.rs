@@ -147,6 +147,28 @@ async fn an_sae_is_trained_in_the_tab_used_saved_opened_again_and_stopped_half_w
             ensure!(opened.listed == used.listed, "{:?} are not {:?}", opened.listed, used.listed);
             ensure!(opened.passages == used.passages, "{opened:?}");
 
+            // The weights alone, as if of unknown make: what they are is proposed, and confirmed.
+            run(
+                &page,
+                &format!("window.saved = {{'mine.safetensors': window.saved['sae_weights.safetensors']}};{OPEN_SAVED}"),
+            )
+            .await?;
+            let mapping = "return document.querySelector('[data-testid=sae-mapping-text]')?.value ?? ''";
+            let asked = |mapping: &String| mapping.contains("\"W_enc\": \"W_enc\"");
+            let mapping = page.until_read(mapping, "what the tensors are is proposed", WRITTEN, asked).await?;
+            photograph(&page, "sae-mapping").await?;
+            page.set("sae-mapping-text", &mapping.replace("standard", "of my own")).await?;
+            page.click("sae-mapping-use").await?;
+            let refused = |seen: &crate::page::Seen| seen.complaint().contains("of my own");
+            page.until("what is not known is refused by its name", WRITTEN, refused).await?;
+            let mapping = mapping.replace("standard\"", "topk\", \"k\": 8");
+            let site = "\"hook_name\": \"blocks.15.hook_resid_post\"";
+            page.set("sae-mapping-text", &mapping.replace("\"hook_name\": null", site)).await?;
+            page.click("sae-mapping-use").await?;
+            let mapped = |now: &Shown| now.sae.contains("mine.safetensors") && now.features == "read";
+            let mapped = until(&page, "it is used as it was confirmed", mapped).await?;
+            ensure!(mapped.sae.contains("TopK, k = 8") && !mapped.listed.is_empty(), "{mapped:?}");
+
             // Half-way.
             page.set("training-steps", "20000").await?;
             page.click("train").await?;

@@ -13,6 +13,8 @@ pub enum SaeSource {
     Hub { sae: HubSae, download: bool },
     /// The user's own files.
     Files { name: String, files: Vec<SaeFileBytes>, unsaid: Unsaid },
+    /// The user's own files that were opened last, by this `mapping.json`.
+    Mapped { mapping: String },
 }
 
 /// One file of an SAE.

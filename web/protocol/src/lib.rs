@@ -264,6 +264,11 @@ pub enum Event {
         job: JobId,
         sae: HubSae,
     },
+    /// The user's own file is of no known layout: what its tensors could be, as a `mapping.json`.
+    SaeUnmapped {
+        job: JobId,
+        mapping: String,
+    },
     FeaturesRead {
         job: JobId,
         text: FeatureText,

@@ -3,7 +3,7 @@
 use crate::backend::{self, Backend};
 use crate::cache::Cache;
 use crate::host;
-use crate::jobs::{self, LoadedSae, Training};
+use crate::jobs::{self, LoadedSae, Training, Unmapped};
 use crate::live::Live;
 use crate::lookup::Lookups;
 use crate::restores::Restores;
@@ -178,6 +178,8 @@ pub struct Bench {
     pub loaded: Option<ModelRef>,
     /// The sparse autoencoder of the features that are looked at.
     pub sae: Option<LoadedSae>,
+    /// The user's own files of no known layout, until it is known what their tensors are.
+    pub unmapped: Option<Unmapped>,
     /// A training that is not finished.
     pub training: Option<Training>,
     pub restores: Restores,
@@ -210,6 +212,7 @@ async fn work(mut queue: UnboundedReceiver<Request>, incoming: Rc<Incoming>) {
                     session: None,
                     loaded: None,
                     sae: None,
+                    unmapped: None,
                     training: None,
                     restores: Restores::default(),
                     checked: checked.into_iter().collect(),

@@ -12,7 +12,7 @@ mod train_sae;
 mod vector;
 mod write;
 
-pub use features::LoadedSae;
+pub use features::{LoadedSae, Unmapped};
 pub use train_sae::Training;
 
 use crate::desk::Bench;

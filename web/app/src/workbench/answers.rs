@@ -68,6 +68,7 @@ impl Workbench {
             Event::ProbeErased { job, erasure } => self.on_probe_erased(job, erasure),
             Event::SaeLoaded { job, sae } => self.on_sae_loaded(job, sae),
             Event::SaeNotHere { job, sae } => self.on_sae_not_here(job, sae),
+            Event::SaeUnmapped { job, mapping } => self.on_sae_unmapped(job, mapping),
             Event::FeaturesContrasted { job, contrast } => self.on_features_contrasted(job, contrast),
             Event::FeaturesRead { job, text } => self.on_features_read(job, text),
             Event::Feature { job, card } => self.on_feature(job, card),

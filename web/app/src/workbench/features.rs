@@ -14,6 +14,8 @@ use tiller_sites::ModelRef;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FeatureWork {
     pub sae: SaeState,
+    /// What the tensors of one's own file of no known layout could be, until it is used.
+    pub mapping: Option<String>,
     /// While the prompt is read.
     pub job: Option<JobId>,
     pub progress: Option<Progress>,
@@ -155,6 +157,14 @@ impl Workbench {
         // The files may be those of another, in which numbers mean other features.
         self.change("SAE", |experiment| experiment.features = Features::default());
         self.load_sae(SaeSource::Files { name, files, unsaid }, None);
+    }
+
+    /// Opens the files that were opened last by what their tensors are said to be.
+    pub fn map_sae(self, mapping: String) {
+        self.dismiss_all();
+        self.load_sae(SaeSource::Mapped { mapping: mapping.clone() }, None);
+        // If it cannot be read so, it can be said otherwise.
+        self.features.update(|work| work.mapping = Some(mapping));
     }
 
     /// Opens an SAE of the hub: the user has chosen it, or agreed to it.
@@ -312,11 +322,19 @@ impl Workbench {
     pub(super) fn on_sae_loaded(self, job: JobId, info: SaeInfo) {
         self.features.update(|work| {
             if let Some(of) = work.loading(job) {
-                work.sae = SaeState::Loaded { info, of };
+                (work.sae, work.mapping) = (SaeState::Loaded { info, of }, None);
             }
         });
         self.write_if_queued();
         self.features_soon();
+    }
+
+    pub(super) fn on_sae_unmapped(self, job: JobId, mapping: String) {
+        self.features.update(|work| {
+            if let Some(of) = work.loading(job) {
+                (work.sae, work.mapping) = (SaeState::Failed(of), Some(mapping));
+            }
+        });
     }
 
     pub(super) fn on_sae_not_here(self, job: JobId, sae: HubSae) {

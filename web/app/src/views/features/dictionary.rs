@@ -22,7 +22,8 @@ pub fn Dictionary() -> impl IntoView {
     });
     let comes_with_one = move || bench.experiment.with(|experiment| shipped_for(&experiment.model).is_some());
     let loading = move || bench.features.with(|work| matches!(work.sae, SaeState::Loading { .. }));
-    let failed = move || bench.features.with(|work| matches!(work.sae, SaeState::Failed(_)));
+    let unmapped = Memo::new(move |_| bench.features.with(|work| work.mapping.clone()));
+    let failed = move || bench.features.with(|work| matches!(work.sae, SaeState::Failed(_)) && work.mapping.is_none());
     view! {
         <div class="dictionary">
             {move || info.get().map(|info| view! {
@@ -34,6 +35,7 @@ pub fn Dictionary() -> impl IntoView {
                 {info.notes.into_iter().map(|note| view! { <p class="soft small">{note}</p> }).collect_view()}
             })}
             {move || asked.get().map(|sae| view! { <Consent sae/> })}
+            {move || unmapped.get().map(|mapping| view! { <Mapping mapping/> })}
             <Show when=failed>
                 <p class="small">"No sparse autoencoder could be loaded. "
                     <button class="plain" data-testid="reload-sae" on:click=move |_| bench.reload_sae()>"Try again"</button></p>
@@ -66,6 +68,30 @@ fn Consent(sae: HubSae) -> impl IntoView {
     }
 }
 
+/// Has the user confirm what the tensors of a file of no known layout are.
+#[component]
+fn Mapping(mapping: String) -> impl IntoView {
+    let bench = expect_context::<Workbench>();
+    let input = NodeRef::<leptos::html::Textarea>::new();
+    let rows = mapping.lines().count().clamp(4, 30);
+    let confirmed = move |_| {
+        let Some(input) = input.get_untracked() else { return };
+        bench.map_sae(input.value());
+    };
+    view! {
+        <div class="mapping" role="group" aria-label="What its tensors are" data-testid="sae-mapping">
+            <p><b>"This file says nothing of how it is laid out. Are these its tensors?"</b></p>
+            <p class="soft small">"Proposed by their names and shapes. Compare it with where the file comes from: \"architecture\" is standard (ReLU), topk (with its \"k\"), jumprelu or gated; \"hook_name\" is the activation that it reads, such as \"blocks.14.hook_resid_post\"; \"transposed\" names what lies the other way round than [width, features] of W_enc; \"zeros\" the biases that it has not."</p>
+            <textarea node_ref=input class="field mono" rows=rows spellcheck="false" autocapitalize="off" aria-label="mapping.json"
+                data-testid="sae-mapping-text" prop:value=mapping></textarea>
+            <div class="row">
+                <button class="btn go" data-testid="sae-mapping-use" on:click=confirmed>"Use it so"</button>
+                <button class="btn" on:click=move |_| bench.use_shipped_sae()>"Not now"</button>
+            </div>
+        </div>
+    }
+}
+
 /// An SAE of the hub, or of one's own files.
 #[component]
 fn Another() -> impl IntoView {
@@ -89,10 +115,10 @@ fn Another() -> impl IntoView {
             <div class="another">
                 <Find unsaid/>
                 <p class="small">
-                    <button class="btn" title="cfg.json and sae_weights.safetensors as SAELens saves them, params.npz of Gemma Scope, or any safetensors file beside a mapping.json. They stay on this machine"
+                    <button class="btn" title="cfg.json and sae_weights.safetensors as SAELens saves them, params.npz of Gemma Scope, or any safetensors file, whose tensors you are then asked about. They stay on this machine"
                         prop:disabled=move || !ready()
                         on:click=move |_| { if let Some(input) = input.get() { input.click(); } }>"Open files of one"</button>
-                    <span class="soft">" cfg.json and sae_weights.safetensors (SAELens), or params.npz (Gemma Scope). They stay on this machine."</span>
+                    <span class="soft">" cfg.json and sae_weights.safetensors (SAELens), params.npz (Gemma Scope), or a safetensors file of any layout. They stay on this machine."</span>
                 </p>
                 <input node_ref=input type="file" multiple accept=".json,.safetensors,.npz" hidden aria-hidden="true" tabindex="-1"
                     data-testid="sae-files" on:change=opened/>

@@ -11,7 +11,7 @@ use crate::live::Live;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tiller_experiment::SaePlace;
-use tiller_formats::{ByteSource, Folder, ReadOptions, SaeFile, SaeFileError, site_of_folder};
+use tiller_formats::{ByteSource, Folder, ReadOptions, SaeFile, SaeFileError, propose_mapping, site_of_folder};
 use tiller_protocol::{Event, ModelRef, SaeFileBytes, SaeInfo, SaeQuality, SaeSource};
 use tiller_recipe::{HubSae, Unsaid};
 use tiller_sae::{Activation, Sae};
@@ -20,6 +20,8 @@ use tiller_sae::{Activation, Sae};
 pub const WEIGHTS: [&str; 2] = ["cfg.json", "sae_weights.safetensors"];
 /// What is known of its features from a corpus.
 pub const CORPUS: &str = "features.json";
+/// What the tensors of a file of no known layout are.
+const MAPPING: &str = "mapping.json";
 /// How good it is.
 const CARD: &str = "card.json";
 /// What lies beside an SAE is read up to this length.
@@ -44,13 +46,46 @@ pub async fn load(bench: &mut Bench, live: &Live, source: SaeSource) -> Result<E
         SaeSource::Files { name, files, unsaid } => {
             let files: BTreeMap<String, Vec<u8>> =
                 files.into_iter().map(|SaeFileBytes { name, bytes }| (name, bytes)).collect();
-            let found = read(&files, &unsaid).await;
-            (name, found)
+            bench.unmapped = None;
+            match read(&files, &unsaid).await {
+                Err(SaeFileError::NoSae) => {
+                    let mapping = propose(&files, &unsaid).await.map_err(unusable)?;
+                    // The mapping says it now, and may be changed.
+                    let unsaid = Unsaid { site: None, ..unsaid };
+                    bench.unmapped = Some(Unmapped { name, files, unsaid });
+                    return Ok(Event::SaeUnmapped { job: live.job, mapping });
+                }
+                found => (name, found),
+            }
+        }
+        SaeSource::Mapped { mapping } => {
+            let Some(Unmapped { name, files, unsaid }) = &mut bench.unmapped else {
+                return Err(Stop::failed(UNUSABLE, "its files are no longer at hand: open them again"));
+            };
+            files.insert(MAPPING.into(), mapping.into_bytes());
+            (name.clone(), read(files, unsaid).await)
         }
     };
     let Found { file, corpus, quality } = found.map_err(unusable)?;
     let sae = install(bench, name, file, corpus, quality)?;
+    bench.unmapped = None;
     Ok(Event::SaeLoaded { job: live.job, sae })
+}
+
+/// The user's own files, of no known layout.
+pub struct Unmapped {
+    name: String,
+    files: BTreeMap<String, Vec<u8>>,
+    unsaid: Unsaid,
+}
+
+/// What the tensors could be of the one safetensors file among these.
+async fn propose(files: &BTreeMap<String, Vec<u8>>, unsaid: &Unsaid) -> Result<String, SaeFileError> {
+    let mut weights = files.iter().filter(|(name, _)| name.ends_with(".safetensors"));
+    match (weights.next(), weights.next()) {
+        (Some((name, bytes)), None) => propose_mapping(name, bytes, unsaid.site.as_deref()).await,
+        _ => Err(SaeFileError::NoSae),
+    }
 }
 
 /// Puts an SAE in its place, where the features that are looked at come from.
