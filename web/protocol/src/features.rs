@@ -1,6 +1,6 @@
 //! The features of a sparse autoencoder.
 
-use crate::LayerDirection;
+use crate::{Estimate, LayerDirection};
 use serde::{Deserialize, Serialize};
 use tiller_recipe::{HubSae, Unsaid};
 
@@ -137,6 +137,19 @@ pub struct FeatureCard {
     pub seen: Option<FeatureSeen>,
     /// Where it can steer: the residual stream after a block.
     pub direction: Option<LayerDirection>,
+}
+
+/// What the model loses without a feature, in the texts in which it is most active.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FeatureLoss {
+    pub feature: u32,
+    pub passages: u32,
+    /// At which it was active.
+    pub tokens: u32,
+    /// By how much the loss of the next token rises there, nats; `None` where it is active nowhere.
+    pub increase: Option<Estimate>,
+    /// Its mean where as much is taken away there along the direction of another feature, drawn at random.
+    pub random: Vec<f64>,
 }
 
 /// A feature on a corpus.

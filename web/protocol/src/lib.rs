@@ -18,8 +18,8 @@ mod training;
 
 pub use failure::{Failure, Remedy};
 pub use features::{
-    ContrastedFeature, FeatureCard, FeatureContrast, FeatureInText, FeatureLabel, FeatureSeen, FeatureText, Passage,
-    SaeFileBytes, SaeInfo, SaeQuality, SaeSource, TokenFeatures,
+    ContrastedFeature, FeatureCard, FeatureContrast, FeatureInText, FeatureLabel, FeatureLoss, FeatureSeen,
+    FeatureText, Passage, SaeFileBytes, SaeInfo, SaeQuality, SaeSource, TokenFeatures,
 };
 pub use grid::{Estimate, GridCell, GridChoice, GridReading, GridReport};
 pub use lens::{Followed, LensCell, LensLayer, LensText, Ranked};
@@ -106,6 +106,8 @@ pub enum Request {
     ContrastFeatures { job: JobId, texts: [Prompt; 2] },
     /// One feature by itself; answered by [`Event::Feature`].
     LookAtFeature { job: JobId, feature: u32 },
+    /// Takes a feature away where a corpus says that it fires. Answered by [`Event::FeatureAblated`].
+    AblateFeature { job: JobId, feature: u32 },
     /// Trains an SAE on the user's own texts. Progress while they are read, then [`Event::Training`]s, of which the last
     /// ends the job.
     Train { job: JobId, what: TrainRequest },
@@ -280,6 +282,10 @@ pub enum Event {
     Feature {
         job: JobId,
         card: FeatureCard,
+    },
+    FeatureAblated {
+        job: JobId,
+        loss: FeatureLoss,
     },
     Training {
         job: JobId,

@@ -71,7 +71,8 @@ fn kind(request: &Request) -> Kind {
         | Request::FitProbes { .. }
         | Request::EraseProbe { .. }
         | Request::ReadFeatures { .. }
-        | Request::ContrastFeatures { .. } => Kind::Reading,
+        | Request::ContrastFeatures { .. }
+        | Request::AblateFeature { .. } => Kind::Reading,
         Request::Train { .. } => Kind::Background,
         Request::Load { .. } | Request::Start { .. } => Kind::Loading,
         _ => Kind::Other,
@@ -98,6 +99,7 @@ fn job_of(request: &Request) -> Option<JobId> {
         | Request::ReadFeatures { job, .. }
         | Request::ContrastFeatures { job, .. }
         | Request::LookAtFeature { job, .. }
+        | Request::AblateFeature { job, .. }
         | Request::Train { job, .. }
         | Request::SaveTrained { job, .. }
         | Request::ExportVector { job, .. }

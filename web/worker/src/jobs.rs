@@ -21,7 +21,8 @@ use crate::host::{self, Throttle};
 use crate::live::Live;
 use load::telling;
 use tiller_experiment::Session;
-use tiller_protocol::{Event, Progress, Request, Stage};
+use tiller_interp::evidence;
+use tiller_protocol::{Estimate, Event, Progress, Request, Stage};
 
 pub async fn run(request: Request, bench: &mut Bench, live: &Live) {
     let outcome = loop {
@@ -64,6 +65,7 @@ async fn perform(request: Request, bench: &mut Bench, live: &Live) -> Result<Eve
             features::contrast(bench, live, [&here, &there]).await
         }
         Request::ReadFeatures { run, .. } => features::read(bench, live, &run).await,
+        Request::AblateFeature { feature, .. } => features::ablate(bench, live, feature).await,
         Request::LookAtFeature { feature, .. } => features::look_at(bench, live, feature).await,
         Request::Train { what, .. } => train_sae::run(bench, live, what).await,
         Request::SaveTrained { file, .. } => train_sae::save(bench, live, &file),
@@ -97,6 +99,7 @@ fn needs_session(request: &Request) -> bool {
             | Request::ReadFeatures { .. }
             | Request::ContrastFeatures { .. }
             | Request::LookAtFeature { .. }
+            | Request::AblateFeature { .. }
             | Request::Train { .. }
     )
 }
@@ -109,6 +112,10 @@ fn lost_device(bench: &Bench) -> Option<String> {
 /// The loaded model.
 fn session(bench: &mut Bench) -> Result<&mut Session, Stop> {
     bench.session.as_mut().ok_or_else(|| Stop::failed("No model is loaded", "Load a model first, then try again."))
+}
+
+fn estimate(evidence::Estimate { mean, interval, examples }: evidence::Estimate) -> Estimate {
+    Estimate { mean, interval, examples: examples as u32 }
 }
 
 /// Tells the page how many tokens of how many have been read.

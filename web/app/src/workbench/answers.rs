@@ -72,6 +72,7 @@ impl Workbench {
             Event::FeaturesContrasted { job, contrast } => self.on_features_contrasted(job, contrast),
             Event::FeaturesRead { job, text } => self.on_features_read(job, text),
             Event::Feature { job, card } => self.on_feature(job, card),
+            Event::FeatureAblated { job, loss } => self.on_feature_ablated(job, loss),
             Event::Training { job, step } => self.on_training(job, step),
             Event::Cache(report) => self.cache.set(Some(report)),
             Event::File { name, bytes, .. } => {

@@ -5,8 +5,8 @@ use crate::bridge;
 use crate::features::{Name, names, shipped_for, title};
 use leptos::prelude::*;
 use tiller_protocol::{
-    Directions, FeatureCard, FeatureContrast, FeatureText, JobId, Progress, Request, RunSpec, SaeFileBytes, SaeInfo,
-    SaeSource,
+    Directions, FeatureCard, FeatureContrast, FeatureLoss, FeatureText, JobId, Progress, Request, RunSpec,
+    SaeFileBytes, SaeInfo, SaeSource,
 };
 use tiller_recipe::{Features, HubSae, LABEL_CHARS, LABELS_LIMIT, PINNED_LIMIT, Prompt, SaeRef, Unsaid, View};
 use tiller_sites::ModelRef;
@@ -25,6 +25,9 @@ pub struct FeatureWork {
     /// The feature that was asked for last, and the job that brings it.
     asked: Option<(JobId, u32)>,
     pub card: Option<FeatureCard>,
+    /// While it is measured what the model loses without a feature.
+    pub ablating: Option<JobId>,
+    pub loss: Option<FeatureLoss>,
     /// While the prompt is held against another text.
     pub contrasting: Option<JobId>,
     /// What tells the two apart, and what they were.
@@ -292,6 +295,27 @@ impl Workbench {
         bridge::send(&Request::LookAtFeature { job, feature });
     }
 
+    /// Asks what the model loses without a feature.
+    pub fn ablate_feature(self, feature: u32) {
+        self.dismiss_all();
+        self.stop_ablating();
+        let job = self.new_job();
+        self.features.update(|work| (work.ablating, work.progress, work.loss) = (Some(job), None, None));
+        bridge::send(&Request::AblateFeature { job, feature });
+    }
+
+    pub fn stop_ablating(self) {
+        if let Some(job) = self.features.with_untracked(|work| work.ablating) {
+            self.cancel(job);
+        }
+    }
+
+    pub(super) fn on_feature_ablated(self, job: JobId, loss: FeatureLoss) {
+        if self.features.with_untracked(|work| work.ablating == Some(job)) {
+            self.features.update(|work| (work.ablating, work.progress, work.loss) = (None, None, Some(loss)));
+        }
+    }
+
     /// Keeps a feature in sight, or lets it go.
     pub fn pin_feature(self, feature: u32) {
         self.change("pinned features", |experiment| {
@@ -373,7 +397,9 @@ impl Workbench {
             SaeState::Loading { job: current, progress: shown, .. } if *current == job => {
                 *shown = Some(progress.clone());
             }
-            _ if [work.job, work.contrasting].contains(&Some(job)) => work.progress = Some(progress.clone()),
+            _ if [work.job, work.contrasting, work.ablating].contains(&Some(job)) => {
+                work.progress = Some(progress.clone())
+            }
             _ => {}
         });
     }
@@ -386,6 +412,9 @@ impl Workbench {
             }
             if work.asked.is_some_and(|(asked, _)| asked == job) {
                 work.asked = None;
+            }
+            if work.ablating == Some(job) {
+                (work.ablating, work.progress) = (None, None);
             }
             if work.contrasting == Some(job) {
                 (work.contrasting, work.progress, work.contrast) = (None, None, None);

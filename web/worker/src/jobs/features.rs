@@ -1,5 +1,6 @@
 //! The features of a sparse autoencoder: those of a text, what tells two texts apart, and one by itself.
 
+mod ablate;
 pub(super) mod corpus;
 mod load;
 
@@ -7,6 +8,7 @@ use super::{reading, session};
 use crate::desk::Bench;
 use crate::failure::Stop;
 use crate::live::Live;
+pub use ablate::ablate;
 use corpus::Corpus;
 pub(super) use load::{CORPUS, WEIGHTS, install};
 pub use load::{Unmapped, load};

@@ -1,14 +1,14 @@
 //! The search for a layer and a strength.
 
 use super::vector::{known_method, token_pairs};
-use super::{reading, session};
+use super::{estimate, reading, session};
 use crate::desk::Bench;
 use crate::failure::Stop;
 use crate::host;
 use crate::live::Live;
-use tiller_interp::evidence::{self, CONTROL_SEEDS};
+use tiller_interp::evidence::CONTROL_SEEDS;
 use tiller_interp::steer::{self, GridPlan, grid};
-use tiller_protocol::{Estimate, Event, GridCell, GridChoice, GridReading, GridReport};
+use tiller_protocol::{Event, GridCell, GridChoice, GridReading, GridReport};
 use tiller_recipe::{GRID_MOST_COST, Pair};
 
 pub async fn search(
@@ -51,11 +51,10 @@ fn shown(found: steer::GridReading) -> GridReading {
 }
 
 fn chosen(choice: steer::GridChoice) -> GridChoice {
-    let evidence::Estimate { mean, interval, examples } = choice.effect;
     GridChoice {
         layer: choice.layer,
         strength: choice.strength,
-        effect: Estimate { mean, interval, examples: examples as u32 },
+        effect: estimate(choice.effect),
         perplexity: choice.perplexity,
         divergence: choice.divergence,
         random: choice.random.into_iter().map(shown).collect(),

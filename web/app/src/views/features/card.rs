@@ -7,7 +7,7 @@ use crate::figures;
 use crate::lens::visible;
 use crate::workbench::Workbench;
 use leptos::prelude::*;
-use tiller_protocol::{FeatureCard, FeatureSeen, Passage};
+use tiller_protocol::{Estimate, FeatureCard, FeatureLoss, FeatureSeen, Passage};
 
 #[component]
 pub fn Card() -> impl IntoView {
@@ -151,7 +151,52 @@ fn Seen(seen: FeatureSeen) -> impl IntoView {
             {seen.passages.into_iter().map(|passage| view! { <li>{tinted(passage, largest)}</li> }).collect_view()}
         </ol>
         {any_together.then(|| view! { <h2>"Active on the same tokens"</h2><ul class="near">{together}</ul> })}
+        <Without/>
     }
+}
+
+/// What the model loses without the feature.
+#[component]
+fn Without() -> impl IntoView {
+    let bench = expect_context::<Workbench>();
+    let looking = expect_context::<Looking>();
+    let measuring = move || bench.features.with(|work| work.ablating.is_some());
+    let found = move || {
+        let loss = bench.features.with(|work| work.loss.clone())?;
+        (looking.feature.get() == Some(loss.feature)).then(|| without(&loss))
+    };
+    view! {
+        <h2>"Without it"</h2>
+        <p class="small" data-testid="feature-loss">{found}</p>
+        <p class="row">
+            <Show when=measuring fallback=move || view! {
+                <button class="btn" data-testid="ablate-feature" title="Takes it away in the texts above, at the tokens where it fires, and sees how much worse the model guesses the next one"
+                    on:click=move |_| if let Some(feature) = looking.feature.get_untracked() { bench.ablate_feature(feature) }>"Measure what is lost without it"</button>
+            }>
+                <button class="btn" data-testid="stop-ablating" on:click=move |_| bench.stop_ablating()>"Stop"</button>
+            </Show>
+        </p>
+    }
+}
+
+/// What was found, beside other features and whether it is more than nothing.
+fn without(loss: &FeatureLoss) -> String {
+    let Some(Estimate { mean, interval, .. }) = loss.increase else {
+        return "It is active nowhere in these texts.".into();
+    };
+    let shown = match interval {
+        Some((low, high)) => format!(" [{low:+.2}, {high:+.2}]"),
+        None => " (one text, which says nothing of others)".into(),
+    };
+    let random = loss.random.iter().map(|random| format!("{random:+.2}")).collect::<Vec<_>>().join(", ");
+    let verdict = match interval {
+        Some((low, _)) if low > loss.random.iter().copied().fold(0.0, f64::max) => "",
+        _ => " That is no more than chance.",
+    };
+    format!(
+        "At {} tokens of {} texts, the next token costs {mean:+.2} nats{shown}; with as much taken away along other features, {random}.{verdict}",
+        loss.tokens, loss.passages
+    )
 }
 
 fn tinted(passage: Passage, largest: f32) -> impl IntoView {

@@ -67,6 +67,15 @@ impl Corpus {
             .filter_map(move |(number, found)| Some((number, found.label.as_ref().filter(short)?.clone())))
     }
 
+    /// The texts in which a feature is most active.
+    pub fn texts_of(&self, feature: usize) -> Vec<String> {
+        let places = self.features.get(feature).into_iter().flat_map(|found| &found.passages);
+        let mut texts: Vec<usize> = places.map(|place| place.text).collect();
+        texts.sort_unstable();
+        texts.dedup();
+        texts.into_iter().filter_map(|text| Some(self.texts.get(text)?.tokens.concat())).collect()
+    }
+
     pub fn seen(&self, feature: usize) -> Option<FeatureSeen> {
         let found = self.features.get(feature)?;
         let passages = found.passages.iter().filter_map(|place| self.passage(place)).collect();
