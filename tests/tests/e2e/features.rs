@@ -107,6 +107,13 @@ async fn features_of_a_text_are_found_named_pinned_linked_and_steered_by() -> Re
                 "{features:?}"
             );
 
+            // What is lost without it, beside other features.
+            page.click("ablate-feature").await?;
+            let lost = "return document.querySelector('[data-testid=feature-loss]')?.textContent ?? ''";
+            let lost =
+                page.until_read(lost, "what is lost is measured", WRITTEN, |lost: &String| !lost.is_empty()).await?;
+            ensure!(lost.contains("nats [") && lost.contains("along other features"), "{lost}");
+
             // Held at its largest value while the model writes.
             page.click("change-feature").await?;
             let changed = page.until_written().await?;
