@@ -5,6 +5,7 @@
 
 mod activations_file;
 mod commands;
+mod described_features;
 mod device;
 mod loaded;
 mod model_file;

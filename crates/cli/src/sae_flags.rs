@@ -58,6 +58,14 @@ impl SaeFlags {
         SaeFlags { sae: folder, site: None, site_out: None, input_scale: None }
     }
 
+    /// A file that lies beside the SAE's own.
+    pub fn beside(&self, name: &str) -> PathBuf {
+        match self.sae.is_dir() {
+            true => self.sae.join(name),
+            false => self.sae.with_file_name(name),
+        }
+    }
+
     /// Reads the SAE, and finds its place in the model. What its files leave unsaid goes to stderr.
     pub async fn open(&self, loaded: &Loaded) -> anyhow::Result<OpenSae> {
         let path = self.sae.display();

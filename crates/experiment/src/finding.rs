@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use tiller_interp::attribution::{Attribution, Component};
+use tiller_interp::evidence::{NeutralCost, WordEffect};
 use tiller_interp::lens::LensLayer;
 use tiller_interp::patch::{PatchBaseline, PatchCell};
 use tiller_interp::probe::Sweep;
@@ -41,6 +42,28 @@ pub fn of_steering(found: &GridReport) -> Finding {
         ("added_perplexity_percent", cost),
     ];
     finding(Some(low > 0.0 && effect.mean > random), sentence, figures)
+}
+
+/// Of changes of features, on the words of a feature's label: what they do to the odds of those after beginnings of
+/// sentences that had no part in choosing the changes. It holds where all of the interval is beyond every control.
+pub fn of_feature_edits(label: &str, found: &WordEffect, cost: &NeutralCost) -> Finding {
+    let (effect, furthest) = (found.effect, found.furthest_control());
+    let added = 100.0 * (cost.perplexity / cost.perplexity_plain - 1.0);
+    let (low, high) = effect.interval.unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
+    let sentence = format!(
+        "After {} beginnings of sentences, the change moves the odds of {label} by {:+.1} nats [{low:+.1}, {high:+.1}]; \
+         steps as long along other features and random directions by at most {furthest:.1}. It adds {added:.0} % to the \
+         perplexity of neutral text.",
+        effect.examples, effect.mean
+    );
+    let figures = [
+        ("effect_nats", effect.mean),
+        ("interval_low", low),
+        ("interval_high", high),
+        ("furthest_control_nats", furthest),
+        ("added_perplexity_percent", added),
+    ];
+    finding(Some(found.is_above_controls() || found.is_below_controls()), sentence, figures)
 }
 
 /// Of the first token that is followed, after the last token of the text. `layers`: the last block's output first, as the
@@ -210,6 +233,23 @@ mod tests {
         assert_eq!(of_steering(&steering(&[6.0, -4.0, 5.0, -3.0], 0.1)).holds, Some(false), "the interval has zero");
         let none = GridReport { chosen: None, ..steering(&[1.0, 1.0], 0.0) };
         assert_eq!(of_steering(&none).holds, Some(false));
+    }
+
+    #[test]
+    fn a_feature_does_something_only_beyond_its_controls_up_or_down() {
+        let of = |rises: &[f64], others: &[f64]| {
+            let effect = Estimate::of(rises).unwrap();
+            let found = WordEffect { effect, others: others.into(), random: vec![0.2] };
+            let cost = NeutralCost { perplexity_plain: 10.0, perplexity: 11.0, divergence: 0.1 };
+            of_feature_edits("the word “sea”", &found, &cost)
+        };
+        let clear = of(&[2.0, 2.2, 1.8, 2.1], &[-0.3]);
+        assert_eq!((clear.holds, clear.figures["furthest_control_nats"]), (Some(true), 0.3));
+        let said = "the odds of the word “sea” by +2.0 nats [+1.8, +2.3]";
+        assert!(clear.sentence.contains(said) && clear.sentence.contains("adds 10 %"), "{}", clear.sentence);
+        assert_eq!(of(&[-2.0, -2.2, -1.8, -2.1], &[0.1]).holds, Some(true));
+        assert_eq!(of(&[2.0, 2.2, 1.8, 2.1], &[-2.0]).holds, Some(false), "another feature does as much");
+        assert_eq!(of(&[6.0, -4.0, 5.0, -3.0], &[0.0]).holds, Some(false), "the interval has zero");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::{PromptError, prompt};
 use tiller_engine::{Controls, Engine, EngineError, Generation, Gpu, Lane};
 use tiller_formats::{ByteSource, Quant};
-use tiller_interp::evidence::NEUTRAL_TEXT;
+use tiller_interp::evidence::{NEUTRAL_TEXT, OPENINGS};
 use tiller_model::{ChatTemplate, Checkpoint, ModelFiles, ModelFilesError, Tokenizer};
 use tiller_recipe::Prompt;
 use tiller_sites::Sampling;
@@ -80,6 +80,11 @@ impl Session {
     /// The text whose perplexity says what a change costs.
     pub fn neutral(&self) -> Result<Vec<u32>, PromptError> {
         self.tokens(&Prompt::Text(NEUTRAL_TEXT.into()))
+    }
+
+    /// Beginnings of sentences, after which the next word is looked at.
+    pub fn openings(&self) -> Result<Vec<Vec<u32>>, PromptError> {
+        OPENINGS.iter().map(|&opening| self.tokens(&Prompt::Text(opening.into()))).collect()
     }
 
     /// The tokens of two prompts that are to have as many; an error shows them.

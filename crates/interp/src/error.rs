@@ -78,6 +78,10 @@ pub enum InterpError {
     TooLittleText { tokens: usize, needed: usize },
     #[error("there are no prompts to ask or to make the vector of: give at least one of each kind")]
     NoQueries,
+    #[error("no words are named, or all there are: name some of the vocabulary's")]
+    NoWords,
+    #[error("there are {prompts} prompts, and at least {needed} are needed: half of them choose, and half report")]
+    TooFewPrompts { prompts: usize, needed: usize },
     #[error("there are no neutral texts: give at least one of two tokens or more")]
     NoNeutralTexts,
 }

@@ -5,9 +5,14 @@
 
 mod estimate;
 pub(crate) mod likelihood;
+pub(crate) mod next_words;
+mod openings;
 
 pub use estimate::Estimate;
 pub(crate) use likelihood::{Neutral, log_odds};
+pub(crate) use next_words::NextWords;
+pub use next_words::{WordEffect, WordSeeds, halves, word_effect};
+pub use openings::OPENINGS;
 
 use crate::InterpError;
 use crate::log_softmax::LogSoftmax;
@@ -15,7 +20,7 @@ use crate::shuffled;
 use crate::steer::random_direction;
 use serde::Serialize;
 use std::sync::Arc;
-use tiller_engine::{Condition, Controls, Edit, Engine, Harvest, Operation, Positions, Site, TapRows};
+use tiller_engine::{Condition, Controls, Edit, Engine, FeatureChange, Harvest, Operation, Positions, Site, TapRows};
 use tiller_sae::Sae;
 
 /// The text whose perplexity says what edits cost: plain facts, in no mood.
@@ -115,6 +120,28 @@ pub(crate) async fn perplexity(
     likelihood::perplexity(engine, neutral, edits, controls, progress, |_, _| {}).await
 }
 
+/// What edits cost a neutral text, without controls.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct NeutralCost {
+    pub perplexity_plain: f64,
+    pub perplexity: f64,
+    /// Kullback-Leibler divergence of the edited from the plain next-token distribution, mean over places of the text,
+    /// nats.
+    pub divergence: f64,
+}
+
+/// What `edits` cost `neutral`, read as [`measure`] reads it. Errors as there.
+pub async fn neutral_cost(
+    engine: &mut Engine,
+    neutral: &[u32],
+    edits: &[Edit],
+    controls: &impl Controls,
+) -> Result<NeutralCost, InterpError> {
+    let plain = Neutral::read(engine, neutral, controls, |_, _| {}).await?;
+    let likelihood::Cost { perplexity, divergence } = plain.cost(engine, edits, controls, |_, _| {}).await?;
+    Ok(NeutralCost { perplexity_plain: plain.perplexity, perplexity, divergence })
+}
+
 /// The passes of a measurement.
 struct Run<'a, C, P> {
     engine: &'a mut Engine,
@@ -176,7 +203,7 @@ fn randomised(edits: &[Edit], seed: u32) -> Vec<Edit> {
     let randomised = |(n, edit): (usize, &Edit)| {
         // Each edit's direction is its own; the first one's is what the seed alone gives.
         let random = |like: &Arc<[f32]>, k: usize| -> Arc<[f32]> {
-            let norm = like.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
+            let norm = length(like);
             let direction = random_direction(u64::from(seed) | ((n + k * edits.len()) as u64) << 32, like.len());
             direction.iter().map(|&x| (f64::from(x) * norm) as f32).collect()
         };
@@ -203,10 +230,29 @@ fn randomised(edits: &[Edit], seed: u32) -> Vec<Edit> {
     edits.iter().enumerate().map(randomised).collect()
 }
 
+/// The edits of features with as long steps at the same tokens along random directions; what else there is as in
+/// [`randomised`].
+fn along_random(edits: &[Edit], seed: u32) -> Vec<Edit> {
+    let mut drawn = randomised(edits, seed);
+    for (n, edit) in drawn.iter_mut().enumerate() {
+        let Operation::Features { sae, changes, directions, .. } = &mut edit.operation else { continue };
+        let direction = |(k, &(feature, _)): (usize, &(u32, FeatureChange))| {
+            let of = u64::from(seed) | ((n + k * edits.len()) as u64) << 32;
+            let length = length(sae.sae.direction(feature as usize));
+            random_direction(of, sae.sae.d_out()).into_iter().map(move |d| (f64::from(d) * length) as f32)
+        };
+        *directions = Some(changes.iter().enumerate().flat_map(direction).collect());
+    }
+    drawn
+}
+
+fn length(direction: &[f32]) -> f64 {
+    direction.iter().map(|&d| f64::from(d).powi(2)).sum::<f64>().sqrt()
+}
+
 /// For each feature the direction of another, none of them listed, at the length of its own: `[features, d_in]`.
 fn other_directions(sae: &Sae, listed: impl Iterator<Item = u32>, seed: u64) -> Arc<[f32]> {
     let listed: Vec<u32> = listed.collect();
-    let length = |d: &[f32]| d.iter().map(|&d| f64::from(d).powi(2)).sum::<f64>().sqrt();
     let is_free = |other: &usize| !listed.contains(&(*other as u32)) && length(sae.direction(*other)) > 0.0;
     let others = shuffled(seed, sae.d_sae).into_iter().filter(is_free);
     // A dictionary that has no others has its own for controls.

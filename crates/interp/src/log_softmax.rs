@@ -26,6 +26,23 @@ impl LogSoftmax {
         f64::from(self.logits[token]) - self.max - self.log_sum
     }
 
+    /// Log odds of some tokens against all others: `ln sum exp(logit)` of the ones less that of the others, in nats.
+    /// `tokens`: in the vocabulary, ascending; some of it, and not all.
+    pub fn log_odds(&self, tokens: &[u32]) -> f64 {
+        let mut next = tokens.iter().map(|&token| token as usize).peekable();
+        let (mut named, mut rest) = (Vec::with_capacity(tokens.len()), 0.0);
+        for (token, &logit) in self.logits.iter().enumerate() {
+            let below = f64::from(logit) - self.max;
+            match next.next_if_eq(&token) {
+                Some(_) => named.push(below),
+                None => rest += below.exp(),
+            }
+        }
+        // Tokens may be so unlikely that their probabilities are none in f64.
+        let most = named.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        most + named.iter().map(|below| (below - most).exp()).sum::<f64>().ln() - rest.ln()
+    }
+
     pub fn logits(&self) -> &[f32] {
         &self.logits
     }
@@ -72,6 +89,14 @@ mod tests {
         let expected = 0.75 * 1.5f64.ln() + 0.25 * 0.5f64.ln();
         assert!((p.divergence(&q) - expected).abs() < 1e-7);
         assert_eq!(p.divergence(&p), 0.0);
+    }
+
+    #[test]
+    fn log_odds_are_those_of_probabilities_however_small() {
+        let found = LogSoftmax::of(&[2.0, -1.0, 0.5, 1.0]).unwrap();
+        let p = found.at(1).exp() + found.at(3).exp();
+        assert!((found.log_odds(&[1, 3]) - (p / (1.0 - p)).ln()).abs() < 1e-12);
+        assert_eq!(LogSoftmax::of(&[0.0, -2000.0, -2000.0]).unwrap().log_odds(&[1, 2]), 2f64.ln() - 2000.0);
     }
 
     #[test]

@@ -24,6 +24,7 @@ mod sentences;
 mod similar_rows;
 mod spliced;
 mod steadiness;
+mod steered;
 mod text_features;
 mod together;
 mod token_kinds;
@@ -38,11 +39,14 @@ pub use feature_lengths::FeatureLengths;
 pub use feature_logits::{FeatureLogits, NearFeature, feature_logits, nearest_features};
 pub use gating::{FeatureSteering, Gating, GatingEvidence, GatingQuestion, PlacedDictionary, gatings};
 pub use held_out::{HeldOut, held_out};
-pub use labels::{Label, LabelToken, LabelTokens, Labeller};
+pub use labels::{Label, LabelToken, LabelTokens, Labeller, label_tokens};
 pub use placed::PlacedSae;
 pub use sentences::{Sentence, SentenceFeature, sentence_features};
 pub use similar_rows::{SimilarRow, SimilarRows, SimilarRowsOptions, similar_rows};
 pub use steadiness::{Steadiness, SteadinessReport, SteadinessTexts, steadiness};
+pub use steered::{
+    FeatureTokens, SteeredChoice, SteeredFeature, SteeredPlan, SteeredReading, SteeredStrength, steered_features,
+};
 pub use text_features::{FeatureInText, FeatureReading, FeatureValue, TextFeatures, TokenFeatures, text_features};
 pub use together::{CoActivity, Together, histogram};
 pub use token_kinds::token_class;

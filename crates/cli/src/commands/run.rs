@@ -1,12 +1,13 @@
 //! `tiller run`: runs a shared experiment as the view that it opens would.
 
+mod feature_change;
 mod write;
 
 use super::{ablate, attribute, lens, patch, probe, sae};
 use crate::loaded::{DeviceFlags, Loaded};
 use crate::model_file::ModelSource;
 use crate::patching_flags::control_seeds;
-use crate::sae_flags::SaeFlags;
+use crate::sae_flags::{SaeFlags, resolve_edits};
 use crate::{output, recipe_file};
 use anyhow::bail;
 use clap::Args;
@@ -26,7 +27,8 @@ pub struct Flags {
     /// Another place to take the model from: a GGUF file, or owner/name[@revision][/file.gguf] on the hub.
     #[arg(long, value_name = "FILE|FOLDER|REPO")]
     model: Option<ModelSource>,
-    /// Of written text: measure what the edits do and what they cost, beside random directions of equal norm.
+    /// Of edits: measure what they do and what they cost, beside random directions of equal norm; of changed features,
+    /// what they do to the words of a feature's label.
     #[arg(long)]
     evidence: bool,
     /// Of features, looked at or changed: the folder of the sparse autoencoder, as in public/sae/NAME.
@@ -60,7 +62,7 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
         View::Lens => read_lens(&mut loaded, &recipe, flags.json).await,
         View::Patch => intervene(&mut loaded, &recipe, flags.json).await,
         View::Probes => fit_probes(&mut loaded, &recipe, flags.json).await,
-        View::Features => read_features(&mut loaded, &recipe, flags.sae, flags.json).await,
+        View::Features => read_features(&mut loaded, &recipe, flags.evidence, flags.sae, flags.json).await,
     }
 }
 
@@ -125,13 +127,26 @@ async fn fit_probes(loaded: &mut Loaded, recipe: &Recipe, json: bool) -> anyhow:
     probe::run_on(loaded, asked, json).await
 }
 
-async fn read_features(loaded: &mut Loaded, recipe: &Recipe, sae: Option<PathBuf>, json: bool) -> anyhow::Result<()> {
+/// The features of the prompt. What is found is of the changes of features, where there are some and evidence is asked
+/// for, and else of the feature that is looked at.
+async fn read_features(
+    loaded: &mut Loaded,
+    recipe: &Recipe,
+    with_evidence: bool,
+    sae: Option<PathBuf>,
+    json: bool,
+) -> anyhow::Result<()> {
     let Some(folder) = sae else {
         bail!("this experiment looks at features of a sparse autoencoder: name its folder with --sae")
     };
+    let mut finding = None;
+    if with_evidence && !recipe.feature_edits.is_empty() {
+        let edits = resolve_edits(loaded, recipe, Some(folder.clone())).await?;
+        finding = feature_change::found(loaded, recipe, &edits, Some(&folder)).await?;
+    }
     let opened = SaeFlags::of(folder).open(loaded).await?;
     let tokens = loaded.session.tokens(&recipe.prompt)?;
-    sae::features::run_on(loaded, &opened, &tokens, sae::features::TOP, recipe.features.feature, json).await
+    sae::features::run_on(loaded, &opened, &tokens, sae::features::TOP, recipe.features.feature, finding, json).await
 }
 
 #[derive(Serialize)]

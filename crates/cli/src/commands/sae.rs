@@ -13,6 +13,7 @@ pub mod features;
 pub mod harvest;
 pub mod rows;
 pub mod sentences;
+pub mod steer;
 pub mod train;
 
 use clap::Subcommand;
@@ -33,6 +34,8 @@ pub enum Sae {
     Compare(compare::Flags),
     /// What the model loses without a feature, on texts in which it is active, beside random features.
     Ablate(ablate::Flags),
+    /// Whether holding a labelled feature raises the words of its label, beside other features and random directions.
+    Steer(Box<steer::Flags>),
     /// The groups of contexts in which a feature is strongest.
     Facets(facets::Flags),
     /// The texts of a file that make the same features fire as some examples do.
@@ -58,6 +61,7 @@ pub async fn run(sae: Sae) -> anyhow::Result<()> {
         Sae::Card(flags) => card::run(*flags).await,
         Sae::Compare(flags) => compare::run(flags).await,
         Sae::Ablate(flags) => ablate::run(flags).await,
+        Sae::Steer(flags) => steer::run(*flags).await,
         Sae::Facets(flags) => facets::run(flags).await,
         Sae::Rows(flags) => rows::run(flags).await,
         Sae::Bias(flags) => bias::run(*flags).await,

@@ -55,6 +55,40 @@ enum Rule {
     Kind(usize),
 }
 
+impl Rule {
+    fn text(&self) -> String {
+        match self {
+            Rule::Word(word) => format!("the word “{word}”"),
+            Rule::After(word) => format!("after “{word}”"),
+            Rule::Kind(kind) => KINDS[*kind].name.into(),
+        }
+    }
+
+    /// The rule that a label states; `None` where it states none of these.
+    fn of(label: &str) -> Option<Rule> {
+        let quoted = |before: &str| label.strip_prefix(before)?.strip_suffix('”').map(String::from);
+        let kind = || KINDS.iter().position(|kind| kind.name == label).map(Rule::Kind);
+        quoted("the word “").map(Rule::Word).or_else(|| quoted("after “").map(Rule::After)).or_else(kind)
+    }
+}
+
+/// The tokens that a label speaks of, ascending: those that are its word in any spelling, or of its kind. `None` where it
+/// speaks of what comes before a token, of none of `vocabulary`, of all, or was not made by these rules.
+pub fn label_tokens(label: &str, vocabulary: impl Iterator<Item = String>) -> Option<Vec<u32>> {
+    let rule = Rule::of(label)?;
+    let holds = |token: &str| match &rule {
+        Rule::Word(named) => word(token).as_ref() == Some(named),
+        Rule::After(_) => false,
+        Rule::Kind(kind) => (KINDS[*kind].holds)(token),
+    };
+    let (mut tokens, mut all) = (Vec::new(), 0);
+    for (id, token) in (0..).zip(vocabulary) {
+        all = id + 1;
+        tokens.extend(holds(&token).then_some(id));
+    }
+    (!tokens.is_empty() && tokens.len() < all as usize).then_some(tokens)
+}
+
 /// A token without its space and in small letters: " Whale" and "whale" are one word. Line breaks are none.
 fn word(token: &str) -> Option<String> {
     let word = token.trim().to_lowercase();
@@ -147,11 +181,7 @@ impl<'a> Labeller<'a> {
         let hits = active.iter().filter(|&&row| self.measured_on.rules_at(row).any(|found| found == rule)).count();
         let said = self.measured_on.count(&self.totals[1], &rule);
         let Scores { f1, precision, recall } = Scores::new(hits, said, active.len());
-        let text = match &rule {
-            Rule::Word(word) => format!("the word “{word}”"),
-            Rule::After(word) => format!("after “{word}”"),
-            Rule::Kind(kind) => KINDS[*kind].name.into(),
-        };
+        let text = rule.text();
         (f1 >= LEAST_F1).then_some(Label { text, from, f1, precision, recall, positives: active.len() })
     }
 
@@ -258,6 +288,21 @@ mod tests {
         let again = |rows: &[(u32, f32)]| rows.iter().cycle().take(6).copied().collect::<Vec<_>>();
         let label = Labeller::new(&made_on, &unseen).label(&again(&made_active), &again(&unseen_active));
         assert_eq!(label.unwrap().text, "after “a”");
+    }
+
+    #[test]
+    fn a_label_names_its_tokens_again() {
+        let vocabulary = ["whale", " Whale", " a", "ing", " whales", "\n", " 42", "7", "”"];
+        let of = |label: &str| label_tokens(label, vocabulary.into_iter().map(String::from));
+        assert_eq!(of("the word “whale”"), Some(vec![0, 1]));
+        assert_eq!(of("the word “””"), Some(vec![8]));
+        assert_eq!(of("digits"), Some(vec![6, 7]));
+        for without in ["after “a”", "the word “boat”", "harpoons and such", ""] {
+            assert_eq!(of(without), None, "{without}");
+        }
+        for rule in [Rule::Word("a”".into()), Rule::After("the".into()), Rule::Kind(3)] {
+            assert_eq!(Rule::of(&rule.text()), Some(rule));
+        }
     }
 
     #[test]

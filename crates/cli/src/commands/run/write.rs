@@ -1,6 +1,7 @@
 //! What a shared experiment writes, plain and steered side by side, and what its vector does.
 
 use super::super::generate;
+use super::feature_change;
 use crate::loaded::Loaded;
 use crate::{output, pairs_file, sae_flags};
 use serde::Serialize;
@@ -40,7 +41,7 @@ pub async fn run(
     sae: Option<PathBuf>,
     json: bool,
 ) -> anyhow::Result<()> {
-    let edits = sae_flags::resolve_edits(loaded, recipe, sae).await?;
+    let edits = sae_flags::resolve_edits(loaded, recipe, sae.clone()).await?;
     let session = &mut loaded.session;
     let prompt_tokens = session.tokens(&recipe.prompt)?;
     let sampling = recipe.sampling;
@@ -52,7 +53,11 @@ pub async fn run(
             let neutral = session.neutral()?;
             let what = Measurement { edits: &edits, prompt: &prompt_tokens, neutral: &neutral, seeds: &CONTROL_SEEDS };
             let measured = evidence::measure(&mut session.engine, &what, &(), |_, _| {}).await?;
-            (Some(measured), on_held_out_pairs(loaded, recipe).await?)
+            let finding = match on_held_out_pairs(loaded, recipe).await? {
+                Some(finding) => Some(finding),
+                None => feature_change::found(loaded, recipe, &edits, sae.as_deref()).await?,
+            };
+            (Some(measured), finding)
         }
         false => (None, None),
     };

@@ -49,19 +49,20 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
     let mut loaded = flags.device.load(&flags.model).await?;
     let opened = flags.sae.open(&loaded).await?;
     let tokens = prompt.tokens(&loaded.session)?;
-    run_on(&mut loaded, &opened, &tokens, flags.top, None, flags.json).await
+    run_on(&mut loaded, &opened, &tokens, flags.top, None, None, flags.json).await
 }
 
 /// Features that are named where nothing else is asked for.
 pub const TOP: usize = 5;
 
-/// Reads a text's features and prints them; of `looked_at`, where it fires too.
+/// Reads a text's features and prints them, with `found_before`, or else where `looked_at` fires.
 pub async fn run_on(
     loaded: &mut Loaded,
     opened: &OpenSae,
     tokens: &[u32],
     top: usize,
     looked_at: Option<u32>,
+    found_before: Option<Finding>,
     json: bool,
 ) -> anyhow::Result<()> {
     // The feature that is looked at may be any of them.
@@ -70,7 +71,8 @@ pub async fn run_on(
     let placed = opened.place.of(&opened.sae);
     let mut found = text_features(&mut loaded.session.engine, &placed, &what, &(), |_, _| {}).await?;
     let texts: Vec<String> = tokens.iter().map(|&token| loaded.session.tokenizer.token_text(token)).collect();
-    let finding = looked_at.map(|feature| finding::of_feature(feature, &found, &texts));
+    let of_feature = || looked_at.map(|feature| finding::of_feature(feature, &found, &texts));
+    let finding = found_before.or_else(of_feature);
     found.features.truncate(top);
     if !json {
         return output::text(&(table(&texts, &found) + &output::finding(&finding)));
