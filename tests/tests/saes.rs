@@ -5,10 +5,13 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tiller_engine::{FeatureChange, Harvest, Reading, Site, TapRows};
+use tiller_interp::InterpError;
+use tiller_interp::evidence::WordSeeds;
 use tiller_interp::sae::{
-    CardTexts, FeatureAblation, FeatureReading, FeatureSteering, Gating, GatingQuestion, LinearErrors,
-    PlacedDictionary, PlacedSae, SimilarRowsOptions, SteadinessTexts, feature_ablation, feature_logits, gatings,
-    nearest_features, sae_card, sae_contrast, similar_rows, steadiness, text_features,
+    CardTexts, FeatureAblation, FeatureReading, FeatureSteering, FeatureTokens, Gating, GatingQuestion, LinearErrors,
+    PlacedDictionary, PlacedSae, SimilarRowsOptions, SteadinessTexts, SteeredChoice, SteeredFeature, SteeredPlan,
+    feature_ablation, feature_logits, gatings, nearest_features, sae_card, sae_contrast, similar_rows, steadiness,
+    steered_features, text_features,
 };
 use tiller_interp::steer::{TokenPair, random_direction};
 use tiller_sae::{Activation, Normalisation, Sae};
@@ -372,6 +375,57 @@ fn taking_the_answer_away_costs_the_answer_and_taking_the_weather_away_costs_not
     let none = FeatureAblation { features: &[32], ..what };
     let error = feature_ablation(&mut organism.session.engine, &place, &none, &(), |_, _| {});
     assert!(pollster::block_on(error).unwrap_err().to_string().contains("features 0 to 31"));
+}
+
+/// Holds features of the planted SAE after sentences that end where the answer is due, and judges them by the answer.
+fn held(organism: &mut Organism, features: &[u32], most_cost: f64) -> Result<Vec<SteeredFeature>, InterpError> {
+    let at = PlacedDictionary::new(Arc::new(planted_sae(organism)), Site::ResidPost(2), false);
+    let good = organism.session.one_token(&organism.truth.answers.positive).unwrap();
+    let pairs = organism.pairs("mood").into_iter();
+    let prompts: Vec<Vec<u32>> = pairs.take(8).flat_map(|pair| [pair.positive, pair.negative]).collect();
+    let features: Vec<FeatureTokens> =
+        features.iter().map(|&feature| FeatureTokens { feature, largest: 8.0, words: vec![good] }).collect();
+    let plan = SteeredPlan {
+        prompts: &prompts,
+        strengths: &[0.25, 0.5],
+        neutral: &organism.tokens(&organism.truth.neutral.clone()),
+        most_cost,
+        seeds: WordSeeds { others: &[1, 2, 3], random: &[1, 2, 3] },
+    };
+    let (mut last, mut found) = (0, Vec::new());
+    let progress = |done, total| {
+        assert!(last <= done && done <= total, "{last}, {done} of {total}");
+        last = done;
+    };
+    let engine = &mut organism.session.engine;
+    pollster::block_on(steered_features(engine, &at, &features, &plan, &(), progress, |of| found.push(of)))?;
+    Ok(found)
+}
+
+#[test]
+fn held_the_answer_s_features_move_the_answer_either_way_and_one_that_nothing_reads_moves_nothing() {
+    let mut organism = Organism::open(None);
+    // The answer both ways, and the direction that can be read off the stream but is not used.
+    let found = held(&mut organism, &[6, 7, 4], f64::INFINITY).unwrap();
+    let chosen: Vec<&SteeredChoice> = found.iter().map(|of| of.chosen.as_ref().unwrap()).collect();
+    let [raises, lowers, unused] = chosen[..] else { panic!("{found:?}") };
+    assert!(raises.words.is_above_controls() && raises.strength == 0.5 && raises.value == 4.0, "{raises:?}");
+    assert!(lowers.words.is_below_controls() && lowers.strength == 0.5, "{lowers:?}");
+    assert_eq!((raises.words.effect.examples, raises.words.others.len(), raises.words.random.len()), (8, 3, 3));
+    assert!(unused.words.effect.mean.abs() < 0.01 * raises.words.effect.mean, "{unused:?} beside {raises:?}");
+    assert!(!unused.words.is_above_controls() && !unused.words.is_below_controls(), "{unused:?}");
+    // Both strengths were tried on the choosing half, and the stronger one does more.
+    let tried: Vec<f64> = found[0].tried.iter().map(|tried| tried.found.unwrap().effect).collect();
+    assert!(tried.len() == 2 && tried[1] > tried[0] && tried[1] == raises.choosing, "{tried:?}");
+}
+
+#[test]
+fn a_feature_that_costs_too_much_at_every_strength_is_held_at_none() {
+    let mut organism = Organism::open(None);
+    let found = held(&mut organism, &[6], -1.0).unwrap();
+    assert!(found[0].chosen.is_none() && found[0].tried.iter().all(|tried| tried.found.is_some()), "{found:?}");
+    let error = held(&mut organism, &[32], 1.0).unwrap_err();
+    assert!(error.to_string().contains("features 0 to 31"), "{error}");
 }
 
 #[test]

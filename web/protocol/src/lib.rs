@@ -501,6 +501,20 @@ pub struct Evidence {
     pub perplexity: Controlled,
     /// Tokens of the neutral text.
     pub neutral_tokens: u32,
+    /// Of changes of features: what they do to the words of the first whose label names some.
+    pub words: Option<LabelWords>,
+}
+
+/// What changes of features do to the odds that the next word is one that a feature's label names.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LabelWords {
+    pub label: String,
+    /// By how many nats the log odds rise, mean over beginnings of sentences; beside as long steps along other features.
+    pub rise: Controlled,
+    /// The 95 % interval of the mean.
+    pub interval: Option<(f64, f64)>,
+    /// Beginnings of sentences.
+    pub prompts: u32,
 }
 
 /// A number beside the same number for random directions of equal norm.

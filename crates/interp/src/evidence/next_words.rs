@@ -20,6 +20,11 @@ impl WordSeeds<'_> {
     pub(crate) fn len(&self) -> u64 {
         (self.others.len() + self.random.len()) as u64
     }
+
+    /// Tokens that [`word_effect`] reads of `prompts`.
+    pub fn reads(&self, prompts: &[Vec<u32>]) -> u64 {
+        tokens(prompts) * (2 + self.len())
+    }
 }
 
 /// Prompts in two halves: those at even places choose, those at odd ones report.
@@ -78,8 +83,7 @@ pub async fn word_effect(
     controls: &impl Controls,
     mut progress: impl FnMut(u64, u64),
 ) -> Result<WordEffect, InterpError> {
-    let each = tokens(prompts);
-    let total = each * (2 + seeds.len());
+    let (each, total) = (tokens(prompts), seeds.reads(prompts));
     let plain = NextWords::read(engine, prompts, controls, |done, _| progress(done, total)).await?;
     plain.effect(engine, edits, words, seeds, controls, |done| progress(each + done, total)).await
 }

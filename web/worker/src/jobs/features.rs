@@ -18,7 +18,8 @@ use tiller_experiment::{SaePlace, Session, resolve_feature_edits};
 use tiller_interp::evidence::CONTROL_SEEDS;
 use tiller_interp::neurons::WrittenToken;
 use tiller_interp::sae::{
-    FeatureReading, PlacedDictionary, PlacedSae, feature_logits, nearest_features, sae_contrast, text_features,
+    FeatureReading, PlacedDictionary, PlacedSae, feature_logits, label_tokens, nearest_features, sae_contrast,
+    text_features,
 };
 use tiller_interp::typical_norms;
 use tiller_protocol::{
@@ -82,6 +83,18 @@ pub async fn resolve_edits(bench: &mut Bench, live: &Live, run: &RunSpec) -> Res
         edits.extend(resolve_feature_edits(&loaded.dictionary(), &run.feature_edits));
     }
     Ok(edits)
+}
+
+/// The label of the first feature that a run changes whose label names tokens of its own, and those.
+pub fn changed_words(bench: &Bench, run: &RunSpec) -> Option<(String, Vec<u32>)> {
+    let (session, loaded) = (bench.session.as_ref()?, bench.sae.as_ref()?);
+    let tokenizer = &session.tokenizer;
+    run.feature_edits.iter().find_map(|edit| {
+        let (_, label) = loaded.corpus.labels().find(|(feature, _)| *feature == edit.feature)?;
+        let vocabulary = (0..session.engine.config().vocab).map(|token| tokenizer.token_text(token));
+        let words = label_tokens(&label.text, vocabulary)?;
+        Some((label.text, words))
+    })
 }
 
 /// The features that come with each token of a run, where they are asked for and an SAE is loaded.

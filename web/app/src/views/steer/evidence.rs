@@ -4,7 +4,7 @@ use crate::figures;
 use crate::views::progress;
 use crate::workbench::{EvidenceState, ModelState, Workbench};
 use leptos::prelude::*;
-use tiller_protocol::{Controlled, Evidence};
+use tiller_protocol::{Controlled, Evidence, LabelWords};
 
 #[component]
 pub fn EvidenceRow() -> impl IntoView {
@@ -52,7 +52,7 @@ pub fn EvidenceRow() -> impl IntoView {
 
 #[component]
 fn Figures(evidence: Evidence) -> impl IntoView {
-    let Evidence { shift, perplexity_plain, perplexity, neutral_tokens } = evidence;
+    let Evidence { shift, perplexity_plain, perplexity, neutral_tokens, words } = evidence;
     let seeds = shift.random.len();
     let random_cost = figures::mean_and_deviation(&perplexity.random);
     let verdict = verdict(&shift);
@@ -77,6 +77,39 @@ fn Figures(evidence: Evidence) -> impl IntoView {
                 {random_cost.map(|(mean, _)| format!(", random {}", figures::change(perplexity_plain, mean)))}
             </div>
         </div>
+        {words.map(|words| view! { <Words words/> })}
+    }
+}
+
+/// What changes of features do to the words of a label, with their sign.
+#[component]
+fn Words(words: LabelWords) -> impl IntoView {
+    let LabelWords { label, rise, interval, prompts } = words;
+    let interval_text = interval.map(|(low, high)| format!(" [{low:+.2}, {high:+.2}]")).unwrap_or_default();
+    let others = figures::mean_and_deviation(&rise.random);
+    let verdict = words_verdict(&rise, interval);
+    let strip = view! { <Strip measured=rise.clone() from=0.0/> };
+    view! {
+        <div class="figure" data-testid="label-words">
+            <h3>{format!("Odds of {label}")}</h3>
+            <p>{format!("By how much its log odds as the next word rise, mean over {prompts} beginnings of sentences, with the 95 % interval.")}</p>
+            <div class="number">{format!("{:+.2} nats{interval_text}", rise.value)}</div>
+            {strip}
+            <div class="control">
+                {others.map(|(mean, deviation)| format!("other features {mean:+.2} ± {deviation:.2} ({} seeds)", rise.random.len()))}
+            </div>
+            <div class="soft small">{verdict}</div>
+        </div>
+    }
+}
+
+/// What other features do too, either way, is said to show nothing.
+fn words_verdict(rise: &Controlled, interval: Option<(f64, f64)>) -> &'static str {
+    let furthest = rise.random.iter().fold(0.0, |furthest, other| f64::max(furthest, other.abs()));
+    match interval {
+        Some((low, _)) if low > furthest => "Likelier, beyond every other feature either way.",
+        Some((_, high)) if high < -furthest => "Less likely, beyond every other feature either way.",
+        _ => "Not beyond other features: this shows no effect on these words.",
     }
 }
 
@@ -118,5 +151,20 @@ fn verdict(shift: &Controlled) -> &'static str {
         "More than every random direction."
     } else {
         "No more than random directions: this number alone shows no effect of the concept."
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_moved_only_where_the_whole_interval_is_beyond_other_features() {
+        let of = |value, interval| words_verdict(&Controlled { value, random: vec![0.3, -0.6] }, interval);
+        assert!(of(1.0, Some((0.8, 1.2))).starts_with("Likelier"));
+        assert!(of(-1.0, Some((-1.2, -0.8))).starts_with("Less likely"));
+        for (value, interval) in [(1.0, Some((0.5, 1.5))), (-1.0, Some((-1.5, -0.5))), (5.0, None)] {
+            assert!(of(value, interval).starts_with("Not beyond"), "{value} {interval:?}");
+        }
     }
 }
