@@ -377,12 +377,18 @@ fn taking_the_answer_away_costs_the_answer_and_taking_the_weather_away_costs_not
     assert!(pollster::block_on(error).unwrap_err().to_string().contains("features 0 to 31"));
 }
 
-/// Holds features of the planted SAE after sentences that end where the answer is due, and judges them by the answer.
-fn held(organism: &mut Organism, features: &[u32], most_cost: f64) -> Result<Vec<SteeredFeature>, InterpError> {
+/// Holds features of the planted SAE after sentences of one mood, at whose end the answer is due, and judges them by the
+/// answer " good".
+fn held(
+    organism: &mut Organism,
+    are_positive: bool,
+    features: &[u32],
+    most_cost: f64,
+) -> Result<Vec<SteeredFeature>, InterpError> {
     let at = PlacedDictionary::new(Arc::new(planted_sae(organism)), Site::ResidPost(2), false);
     let good = organism.session.one_token(&organism.truth.answers.positive).unwrap();
-    let pairs = organism.pairs("mood").into_iter();
-    let prompts: Vec<Vec<u32>> = pairs.take(8).flat_map(|pair| [pair.positive, pair.negative]).collect();
+    let of_mood = |pair: TokenPair| if are_positive { pair.positive } else { pair.negative };
+    let prompts: Vec<Vec<u32>> = organism.pairs("mood").into_iter().take(16).map(of_mood).collect();
     let features: Vec<FeatureTokens> =
         features.iter().map(|&feature| FeatureTokens { feature, largest: 8.0, words: vec![good] }).collect();
     let plan = SteeredPlan {
@@ -405,10 +411,13 @@ fn held(organism: &mut Organism, features: &[u32], most_cost: f64) -> Result<Vec
 #[test]
 fn held_the_answer_s_features_move_the_answer_either_way_and_one_that_nothing_reads_moves_nothing() {
     let mut organism = Organism::open(None);
-    // The answer both ways, and the direction that can be read off the stream but is not used.
-    let found = held(&mut organism, &[6, 7, 4], f64::INFINITY).unwrap();
+    // The answer, which is not yet there in texts of the other mood, and the direction that can be read off the stream but
+    // is not used.
+    let found = held(&mut organism, false, &[6, 4], f64::INFINITY).unwrap();
     let chosen: Vec<&SteeredChoice> = found.iter().map(|of| of.chosen.as_ref().unwrap()).collect();
-    let [raises, lowers, unused] = chosen[..] else { panic!("{found:?}") };
+    let [raises, unused] = chosen[..] else { panic!("{found:?}") };
+    let opposite = held(&mut organism, true, &[7], f64::INFINITY).unwrap();
+    let lowers = opposite[0].chosen.as_ref().unwrap();
     assert!(raises.words.is_above_controls() && raises.strength == 0.5 && raises.value == 4.0, "{raises:?}");
     assert!(lowers.words.is_below_controls() && lowers.strength == 0.5, "{lowers:?}");
     assert_eq!((raises.words.effect.examples, raises.words.others.len(), raises.words.random.len()), (8, 3, 3));
@@ -422,9 +431,9 @@ fn held_the_answer_s_features_move_the_answer_either_way_and_one_that_nothing_re
 #[test]
 fn a_feature_that_costs_too_much_at_every_strength_is_held_at_none() {
     let mut organism = Organism::open(None);
-    let found = held(&mut organism, &[6], -1.0).unwrap();
+    let found = held(&mut organism, false, &[6], -1.0).unwrap();
     assert!(found[0].chosen.is_none() && found[0].tried.iter().all(|tried| tried.found.is_some()), "{found:?}");
-    let error = held(&mut organism, &[32], 1.0).unwrap_err();
+    let error = held(&mut organism, false, &[32], 1.0).unwrap_err();
     assert!(error.to_string().contains("features 0 to 31"), "{error}");
 }
 

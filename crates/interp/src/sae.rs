@@ -42,7 +42,7 @@ pub use held_out::{HeldOut, held_out};
 pub use labels::{Label, LabelToken, LabelTokens, Labeller, label_tokens};
 pub use placed::PlacedSae;
 pub use sentences::{Sentence, SentenceFeature, sentence_features};
-pub use similar_rows::{SimilarRow, SimilarRows, SimilarRowsOptions, similar_rows};
+pub use similar_rows::{ReadTexts, SimilarRow, SimilarRows, SimilarRowsOptions, similar_rows};
 pub use steadiness::{Steadiness, SteadinessReport, SteadinessTexts, steadiness};
 pub use steered::{
     FeatureTokens, SteeredChoice, SteeredFeature, SteeredPlan, SteeredReading, SteeredStrength, steered_features,

@@ -47,12 +47,17 @@ pub struct SimilarRow {
     pub rank_without_others: usize,
 }
 
-/// Ranks `rows` by how like `examples` their features are. A text's signature is each feature's mean over its tokens (but
-/// the first), times the surprise that a row has it at all, in nats, so that features that every text has say nothing; the
-/// largest are kept and brought to a sum of 1. The examples' is the mean of theirs.
-///
-/// `progress` is told the work done and in all, in tokens. Errors when the SAE does not fit the model, there are no
-/// examples or rows of two tokens or more, an activation is not finite, or the work was cancelled.
+/// Texts as they were read, to be ranked by how like some of them are; reading is what takes time.
+pub struct ReadTexts<'a> {
+    tokens: &'a [Vec<u32>],
+    /// By text, each feature's mean over its tokens but the first.
+    pooled: Vec<BTreeMap<u32, f64>>,
+    /// By text, the mean of those tokens' activations.
+    means: Vec<Vec<f64>>,
+}
+
+/// Ranks `rows` by how like `examples` their features are, as [`ReadTexts::ranked`]. Errors as [`ReadTexts::read`], and
+/// when there are no examples or rows of two tokens or more.
 pub async fn similar_rows(
     engine: &mut Engine,
     sae: &PlacedSae<'_>,
@@ -60,61 +65,89 @@ pub async fn similar_rows(
     rows: &[Vec<u32>],
     options: &SimilarRowsOptions,
     controls: &impl Controls,
-    mut progress: impl FnMut(u64, u64),
+    progress: impl FnMut(u64, u64),
 ) -> Result<SimilarRows, InterpError> {
-    sae.check(engine)?;
     let long = |texts: &[Vec<u32>]| texts.iter().any(|text| text.len() > 1);
     if !long(examples) || !long(rows) {
         return Err(InterpError::TooLittleText { tokens: 0, needed: 1 });
     }
-    let texts: Vec<&Vec<u32>> = examples.iter().chain(rows).collect();
-    let total = 2 * texts.iter().map(|text| text.len() as u64).sum::<u64>();
-    let (mut pooled, mut means, mut done) = (Vec::new(), Vec::new(), 0);
-    const AT_ONCE: usize = 32;
-    for some in texts.chunks(AT_ONCE) {
-        let some: Vec<Vec<u32>> = some.iter().map(|text| (*text).clone()).collect();
-        // A text without a token has nothing to read; it keeps its place.
-        let read: Vec<Vec<u32>> = some.iter().filter(|text| !text.is_empty()).cloned().collect();
-        let found = sae.activations(engine, &read, &[], controls, |tokens, _| progress(done + tokens, total)).await?;
-        done += read.iter().map(|text| text.len() as u64).sum::<u64>();
-        let mut found = found.into_iter();
-        for text in &some {
-            let of_text = if text.is_empty() { None } else { found.next() };
-            let read = of_text.map(|of_text| of_text.read).unwrap_or_default();
-            let read = read.get(sae.sae.d_in..).unwrap_or_default();
-            let features = sae.encode(read, controls, |rows| progress(done + rows, total)).await?;
-            done += text.len() as u64;
-            pooled.push(pool(&features));
-            means.push(mean(read, sae.sae.d_in));
+    let texts = [examples, rows].concat();
+    let (examples, rows): (Vec<usize>, Vec<usize>) = (0..texts.len()).partition(|&text| text < examples.len());
+    let read = ReadTexts::read(engine, sae, &texts, controls, progress).await?;
+    Ok(read.ranked(&examples, &rows, options))
+}
+
+impl ReadTexts<'_> {
+    /// `progress` is told the work done and in all, in tokens. Errors when the SAE does not fit the model, an activation is
+    /// not finite, or the work was cancelled.
+    pub async fn read<'a>(
+        engine: &mut Engine,
+        sae: &PlacedSae<'_>,
+        tokens: &'a [Vec<u32>],
+        controls: &impl Controls,
+        mut progress: impl FnMut(u64, u64),
+    ) -> Result<ReadTexts<'a>, InterpError> {
+        sae.check(engine)?;
+        let total = 2 * tokens.iter().map(|text| text.len() as u64).sum::<u64>();
+        let (mut pooled, mut means, mut done) = (Vec::new(), Vec::new(), 0);
+        const AT_ONCE: usize = 32;
+        for some in tokens.chunks(AT_ONCE) {
+            // A text without a token has nothing to read; it keeps its place.
+            let read: Vec<Vec<u32>> = some.iter().filter(|text| !text.is_empty()).cloned().collect();
+            let found =
+                sae.activations(engine, &read, &[], controls, |tokens, _| progress(done + tokens, total)).await?;
+            done += read.iter().map(|text| text.len() as u64).sum::<u64>();
+            let mut found = found.into_iter();
+            for text in some {
+                let of_text = if text.is_empty() { None } else { found.next() };
+                let read = of_text.map(|of_text| of_text.read).unwrap_or_default();
+                let read = read.get(sae.sae.d_in..).unwrap_or_default();
+                let features = sae.encode(read, controls, |rows| progress(done + rows, total)).await?;
+                done += text.len() as u64;
+                pooled.push(pool(&features));
+                means.push(mean(read, sae.sae.d_in));
+            }
+        }
+        progress(total, total);
+        Ok(ReadTexts { tokens, pooled, means })
+    }
+
+    /// Ranks `rows` by how like `examples` their features are; both are places among the texts that were read, and there
+    /// is at least one of each. A text's signature is each feature's mean over its tokens (but the first), times the
+    /// surprise that a row has it at all, in nats, so that features that every text has say nothing; the largest are kept
+    /// and brought to a sum of 1. The examples' is the mean of theirs. What is returned numbers rows as `rows` lists them.
+    pub fn ranked(&self, examples: &[usize], rows: &[usize], options: &SimilarRowsOptions) -> SimilarRows {
+        let of_rows: Vec<&BTreeMap<u32, f64>> = rows.iter().map(|&row| &self.pooled[row]).collect();
+        let surprise = surprises(&of_rows);
+        let sign = |&text: &usize| signature(&self.pooled[text], &surprise, options.kept);
+        let of_examples: Vec<Signature> = examples.iter().map(sign).collect();
+        let of_rows: Vec<Signature> = rows.iter().map(sign).collect();
+        let prototype = prototype(&of_examples);
+        let similarities: Vec<f64> = of_rows.iter().map(|row| jaccard(row, &prototype)).collect();
+        let row = |&row: &usize| {
+            let shared = shared(&of_rows[row], &prototype, options.shared);
+            let named: BTreeSet<u32> = shared.iter().map(|(feature, _)| *feature).collect();
+            let others: Vec<u32> =
+                of_rows[row].iter().map(|f| f.0).filter(|feature| !named.contains(feature)).collect();
+            let drawn = shuffled(u64::from(options.seed) << 32 | row as u64, others.len()).into_iter();
+            let others: BTreeSet<u32> = drawn.take(named.len()).map(|n| others[n]).collect();
+            let rank_without = |taken: &BTreeSet<u32>| {
+                let rest: Signature = of_rows[row].iter().filter(|(f, _)| !taken.contains(f)).copied().collect();
+                let left = jaccard(&rest, &prototype);
+                similarities.iter().enumerate().filter(|&(other, s)| other != row && *s > left).count()
+            };
+            let (rank_without, rank_without_others) = (rank_without(&named), rank_without(&others));
+            SimilarRow { row, similarity: similarities[row], shared, rank_without, rank_without_others }
+        };
+        let order = descending(&similarities);
+        let means = |of: &[usize]| of.iter().map(|&text| &self.means[text][..]).collect::<Vec<&[f64]>>();
+        let tokens = |of: &[usize]| of.iter().map(|&text| &self.tokens[text][..]).collect::<Vec<&[u32]>>();
+        SimilarRows {
+            rows: order.iter().take(options.top).map(row).collect(),
+            by_activation: by_activation(&means(examples), &means(rows)),
+            by_words: by_words(&tokens(examples), &tokens(rows)),
         }
     }
-    progress(total, total);
-    let of_rows = &pooled[examples.len()..];
-    let surprise = surprises(of_rows);
-    let signatures: Vec<Signature> = pooled.iter().map(|pooled| signature(pooled, &surprise, options.kept)).collect();
-    let (of_examples, of_rows) = signatures.split_at(examples.len());
-    let prototype = prototype(of_examples);
-    let similarities: Vec<f64> = of_rows.iter().map(|row| jaccard(row, &prototype)).collect();
-    let row = |&row: &usize| {
-        let shared = shared(&of_rows[row], &prototype, options.shared);
-        let named: BTreeSet<u32> = shared.iter().map(|(feature, _)| *feature).collect();
-        let others: Vec<u32> = of_rows[row].iter().map(|f| f.0).filter(|feature| !named.contains(feature)).collect();
-        let drawn = shuffled(u64::from(options.seed) << 32 | row as u64, others.len()).into_iter();
-        let others: BTreeSet<u32> = drawn.take(named.len()).map(|n| others[n]).collect();
-        let rank_without = |taken: &BTreeSet<u32>| {
-            let rest: Signature = of_rows[row].iter().filter(|(f, _)| !taken.contains(f)).copied().collect();
-            let left = jaccard(&rest, &prototype);
-            similarities.iter().enumerate().filter(|&(other, s)| other != row && *s > left).count()
-        };
-        let (rank_without, rank_without_others) = (rank_without(&named), rank_without(&others));
-        SimilarRow { row, similarity: similarities[row], shared, rank_without, rank_without_others }
-    };
-    let order = descending(&similarities);
-    Ok(SimilarRows {
-        rows: order.iter().take(options.top).map(row).collect(),
-        by_activation: by_activation(&means, examples.len()),
-        by_words: by_words(examples, rows),
-    })
 }
 
 /// Each feature's mean over tokens.
@@ -127,9 +160,9 @@ fn pool(features: &[Vec<(u32, f32)>]) -> BTreeMap<u32, f64> {
 }
 
 /// `-ln` of the share of rows that have a feature at all.
-fn surprises(rows: &[BTreeMap<u32, f64>]) -> BTreeMap<u32, f64> {
+fn surprises(rows: &[&BTreeMap<u32, f64>]) -> BTreeMap<u32, f64> {
     let mut counts: BTreeMap<u32, f64> = BTreeMap::new();
-    rows.iter().flat_map(BTreeMap::keys).for_each(|&feature| *counts.entry(feature).or_default() += 1.0);
+    rows.iter().flat_map(|row| row.keys()).for_each(|&feature| *counts.entry(feature).or_default() += 1.0);
     counts.into_iter().map(|(feature, count)| (feature, -(count / rows.len() as f64).ln())).collect()
 }
 
@@ -189,17 +222,16 @@ fn mean(rows: &[f32], width: usize) -> Vec<f64> {
     mean
 }
 
-fn by_activation(means: &[Vec<f64>], examples: usize) -> Vec<usize> {
-    let rows = &means[examples..];
-    let middle = |rows: &[Vec<f64>]| {
+fn by_activation(examples: &[&[f64]], rows: &[&[f64]]) -> Vec<usize> {
+    let middle = |rows: &[&[f64]]| {
         let mut middle = vec![0.0; rows[0].len()];
-        rows.iter().for_each(|row| middle.iter_mut().zip(row).for_each(|(m, x)| *m += x / rows.len() as f64));
+        rows.iter().for_each(|row| middle.iter_mut().zip(*row).for_each(|(m, x)| *m += x / rows.len() as f64));
         middle
     };
-    let (origin, prototype) = (middle(rows), middle(&means[..examples]));
+    let (origin, prototype) = (middle(rows), middle(examples));
     let off = |row: &[f64]| row.iter().zip(&origin).map(|(x, o)| x - o).collect::<Vec<f64>>();
     let prototype = off(&prototype);
-    let cosine = |row: &Vec<f64>| {
+    let cosine = |row: &&[f64]| {
         let row = off(row);
         let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
         product(&row, &prototype)
@@ -209,21 +241,21 @@ fn by_activation(means: &[Vec<f64>], examples: usize) -> Vec<usize> {
 }
 
 /// BM25 (Robertson and Zaragoza 2009) with k1 = 1.2 and b = 0.75; each token of an example is a term of the query.
-fn by_words(examples: &[Vec<u32>], rows: &[Vec<u32>]) -> Vec<usize> {
+fn by_words(examples: &[&[u32]], rows: &[&[u32]]) -> Vec<usize> {
     const K1: f64 = 1.2;
     const B: f64 = 0.75;
-    let counts = |text: &Vec<u32>| {
+    let counts = |text: &[u32]| {
         let mut counts: BTreeMap<u32, f64> = BTreeMap::new();
         text.iter().for_each(|&token| *counts.entry(token).or_default() += 1.0);
         counts
     };
-    let of_rows: Vec<BTreeMap<u32, f64>> = rows.iter().map(counts).collect();
+    let of_rows: Vec<BTreeMap<u32, f64>> = rows.iter().map(|row| counts(row)).collect();
     let mut holding: BTreeMap<u32, f64> = BTreeMap::new();
     of_rows.iter().flat_map(BTreeMap::keys).for_each(|&token| *holding.entry(token).or_default() += 1.0);
     let n = rows.len() as f64;
     let mean_length = rows.iter().map(|row| row.len() as f64).sum::<f64>() / n;
     let query = counts(&examples.concat());
-    let score = |(row, counts): (&Vec<u32>, &BTreeMap<u32, f64>)| {
+    let score = |(row, counts): (&&[u32], &BTreeMap<u32, f64>)| {
         let of_token = |(token, times): (&u32, &f64)| {
             let Some(count) = counts.get(token) else { return 0.0 };
             let held = holding[token];
@@ -257,7 +289,7 @@ mod tests {
     fn features_that_every_row_has_say_nothing() {
         let rows: Vec<BTreeMap<u32, f64>> =
             vec![BTreeMap::from([(0, 9.0), (1, 1.0)]), BTreeMap::from([(0, 9.0), (2, 1.0)])];
-        let surprise = surprises(&rows);
+        let surprise = surprises(&[&rows[0], &rows[1]]);
         assert_eq!(signature(&rows[0], &surprise, 5), [(1, 1.0)]);
         let unseen = BTreeMap::from([(0, 9.0), (3, 5.0)]);
         assert_eq!(signature(&unseen, &surprise, 5), []);
@@ -266,8 +298,8 @@ mod tests {
     #[test]
     fn rows_are_found_by_words_that_are_rare() {
         // rank_bm25's BM25Plus has other constants; by hand: token 9 is in one row, token 1 in all.
-        let rows = vec![vec![1, 2, 3], vec![1, 9, 4], vec![1, 1, 1]];
-        assert_eq!(by_words(&[vec![1, 9]], &rows)[0], 1);
-        assert_eq!(by_words(&[vec![1]], &rows)[0], 2);
+        let rows: [&[u32]; 3] = [&[1, 2, 3], &[1, 9, 4], &[1, 1, 1]];
+        assert_eq!(by_words(&[&[1, 9]], &rows)[0], 1);
+        assert_eq!(by_words(&[&[1]], &rows)[0], 2);
     }
 }

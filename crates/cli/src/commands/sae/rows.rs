@@ -11,7 +11,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
-use tiller_interp::sae::{SimilarRows, SimilarRowsOptions, similar_rows};
+use tiller_interp::sae::{ReadTexts, SimilarRowsOptions, similar_rows};
 
 /// Characters of a text that are shown.
 const SHOWN: usize = 90;
@@ -122,15 +122,13 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
         );
     }
     let options = SimilarRowsOptions { top: FIRST, ..options };
+    let read = ReadTexts::read(&mut session.engine, &placed, &tokens, &(), |_, _| {}).await?;
     let mut found = Vec::new();
     for source in sources {
         let is_own = |n: usize| chosen[n].source.as_deref() == Some(source.as_str());
         let of_source: Vec<usize> = (0..chosen.len()).filter(|&n| is_own(n)).take(examples).collect();
         let rows: Vec<usize> = (0..chosen.len()).filter(|n| !of_source.contains(n)).collect();
-        let texts = |of: &[usize]| of.iter().map(|&n| tokens[n].clone()).collect::<Vec<_>>();
-        let engine = &mut session.engine;
-        let ranked: SimilarRows =
-            similar_rows(engine, &placed, &texts(&of_source), &texts(&rows), &options, &(), |_, _| {}).await?;
+        let ranked = read.ranked(&of_source, &rows, &options);
         let precision = |order: &mut dyn Iterator<Item = usize>| {
             order.take(FIRST).filter(|&row| is_own(rows[row])).count() as f64 / FIRST as f64
         };
