@@ -23,6 +23,7 @@ mod parallel;
 mod pass_shape;
 mod readings;
 mod readout;
+mod train_sae;
 mod unembed;
 mod value_vectors;
 mod variants;
@@ -42,6 +43,7 @@ pub use readout::Readout;
 pub use tiller_kernels::{AdapterSummary, Draw, Drawn, Gpu, GpuError, TapRows, Tiers, Workload};
 pub use tiller_model::NormKind;
 pub use tiller_sites::{PatchDirection, PatchPlace, Positions, Sampling, Site, UnknownSite};
+pub use train_sae::SaeTraining;
 pub use variants::{Logits, Variant, Variants};
 
 /// How work that takes long is watched and stopped from outside.

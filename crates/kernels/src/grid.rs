@@ -20,6 +20,8 @@ pub(crate) enum Along {
     Picks,
     /// The rows of the step, or none of them, or each of them for several spans of its keys.
     RowsBySpans(Spans),
+    /// Neither: once for the step.
+    Once,
 }
 
 impl Along {
@@ -29,6 +31,7 @@ impl Along {
             Along::Rows => (step.rows.len() as u32, 1),
             Along::Picks => (step.picks.len() as u32, 1),
             Along::RowsBySpans(spans) => (step.rows.len() as u32, spans.times(step.rows)),
+            Along::Once => (1, 1),
         }
     }
 }

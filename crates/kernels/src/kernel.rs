@@ -60,6 +60,16 @@ pub enum Kernel {
     KeepLargest,
     StrongestFeatures,
     EditFeatures,
+    DenseProduct,
+    LessVector,
+    StepFeatures,
+    CountDead,
+    FeatureGradients,
+    ColumnSums,
+    LearnRows,
+    SquaredRows,
+    BatchHistogram,
+    BatchCut,
 }
 
 macro_rules! shader {
@@ -114,6 +124,20 @@ impl Kernel {
         Kernel::EditFeatures,
     ];
 
+    /// Training on the device.
+    const TRAINING: [Kernel; 10] = [
+        Kernel::DenseProduct,
+        Kernel::LessVector,
+        Kernel::StepFeatures,
+        Kernel::CountDead,
+        Kernel::FeatureGradients,
+        Kernel::ColumnSums,
+        Kernel::LearnRows,
+        Kernel::SquaredRows,
+        Kernel::BatchHistogram,
+        Kernel::BatchCut,
+    ];
+
     /// Every kernel that weights of these formats can need.
     pub fn all(quants: &[Quant]) -> impl Iterator<Item = Kernel> {
         let weights = quants.iter().flat_map(|&quant| {
@@ -124,7 +148,8 @@ impl Kernel {
             [Kernel::Embed(quant), Kernel::HeadResults(quant)].into_iter().chain(linear).chain(layer).chain(tiled)
         });
         let attention = HeadBlock::ALL.into_iter().map(Kernel::Attention);
-        weights.chain(attention).chain(Kernel::WITHOUT_WEIGHTS).chain(Kernel::INTERVENTIONS)
+        let fixed = Kernel::WITHOUT_WEIGHTS.into_iter().chain(Kernel::INTERVENTIONS).chain(Kernel::TRAINING);
+        weights.chain(attention).chain(fixed)
     }
 
     /// Rows (or picks) of a step that one workgroup takes.
@@ -175,7 +200,10 @@ impl Kernel {
             | Kernel::FeatureInput
             | Kernel::KeepLargest
             | Kernel::StrongestFeatures
-            | Kernel::EditFeatures => lanes,
+            | Kernel::EditFeatures
+            | Kernel::CountDead
+            | Kernel::LearnRows
+            | Kernel::SquaredRows => lanes,
             _ => 1,
         }
     }
@@ -232,6 +260,16 @@ impl Kernel {
             Kernel::KeepLargest => (shader!("keep_largest"), &[shader!("largest")]),
             Kernel::StrongestFeatures => (shader!("strongest_features"), &[shader!("largest")]),
             Kernel::EditFeatures => (shader!("edit_features"), &[shader!("edited"), shader!("feature_scale")]),
+            Kernel::DenseProduct => (shader!("dense_product"), &[shader!("coefficient_of")]),
+            Kernel::LessVector => (shader!("less_vector"), &[]),
+            Kernel::StepFeatures => (shader!("step_features"), &[]),
+            Kernel::CountDead => (shader!("count_dead"), &[]),
+            Kernel::FeatureGradients => (shader!("feature_gradients"), &[shader!("coefficient_of")]),
+            Kernel::ColumnSums => (shader!("column_sums"), &[shader!("coefficient_of")]),
+            Kernel::LearnRows => (shader!("learn_rows"), &[shader!("coefficient_of")]),
+            Kernel::SquaredRows => (shader!("squared_rows"), &[]),
+            Kernel::BatchHistogram => (shader!("batch_histogram"), &[]),
+            Kernel::BatchCut => (shader!("batch_cut"), &[]),
         };
         let mut source = String::from(shader!("step"));
         if let Some(quant) = self.quant() {

@@ -55,7 +55,8 @@ pub use patch::{Patch, StoredPatch};
 pub use plan::{Plan, PlanStats, Want};
 pub use readback::{StepOutput, Ticket};
 pub use recorder::{
-    Activation, Columns, Coordinate, Gate, Heads, MOST_STRONGEST, Norm, NormKind, Recorder, Rope, Rotation, TapId, When,
+    Activation, BatchCut, Beside, Columns, Coordinate, Figures, Gate, Heads, Learnt, MOST_STRONGEST, Norm, NormKind,
+    PreGradients, Product, Recorder, Rope, Rotation, StepRule, Table, TapId, WeightedSums, When,
 };
 pub use sample_reference::draw;
 pub use step::{ALTERNATIVES, Draw, Drawn, EDIT_SLOTS, LANE_BIT, LANES, Pick, Row, Step, TapRows};

@@ -3,6 +3,7 @@
 mod attention;
 mod captures;
 mod conditions;
+mod dense;
 mod edit_directions;
 mod edits;
 mod elementwise;
@@ -15,9 +16,11 @@ mod row_products;
 mod scores;
 mod token_logits;
 mod tokens;
+mod training;
 mod weighted_sum;
 
 pub use conditions::Gate;
+pub use dense::{Beside, Product, Table};
 pub use edit_directions::Coordinate;
 pub use edits::{Columns, When};
 
@@ -28,6 +31,7 @@ pub use attention::{Heads, Rope, Rotation};
 pub use elementwise::Activation;
 pub use features::MOST_STRONGEST;
 pub use norms::{Norm, NormKind};
+pub use training::{BatchCut, Figures, Learnt, PreGradients, StepRule, WeightedSums};
 
 use crate::act::{Act, Arena, Over};
 use crate::error::GpuError;

@@ -3,6 +3,7 @@
 mod attention;
 mod captures;
 mod conditions;
+mod dense;
 mod edit_columns;
 mod edit_directions;
 mod edit_stored;
@@ -21,6 +22,7 @@ mod refusals;
 mod replays;
 mod sampling;
 mod token_logits;
+mod training;
 mod vocabularies;
 mod weights;
 
@@ -40,6 +42,8 @@ pub fn all() -> Vec<Case> {
         edit_directions::cases(),
         edit_stored::cases(),
         features::cases(),
+        dense::cases(),
+        training::cases(),
         conditions::cases(),
         captures::cases(),
         penalty::cases(),

@@ -89,7 +89,7 @@ impl Recorder {
     }
 
     /// The k largest numbers of each row that are above 0, of equal ones the first; 0 elsewhere. In place.
-    fn keep_largest(&mut self, h: Act, k: u32) -> Act {
+    pub fn keep_largest(&mut self, h: Act, k: u32) -> Act {
         self.expect((1..=h.width()).contains(&k), || format!("the {k} largest of {}", h.width()));
         self.recorded.push(Recorded {
             kernels: vec![Kernel::KeepLargest],

@@ -20,9 +20,9 @@ pub(super) struct Learnt {
 /// A step's size, and what Adam's means fall short of after so many steps.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rate {
-    rate: f32,
-    correction_1: f32,
-    correction_2: f32,
+    /// The rate over what the mean of gradients falls short by, and one over what that of their squares does.
+    pub size: f32,
+    pub root: f32,
 }
 
 impl Rate {
@@ -30,7 +30,7 @@ impl Rate {
     pub fn at(learning_rate: f32, step: usize) -> Rate {
         let exponent = step.min(i32::MAX as usize) as i32;
         let correction = |beta: f32| (1.0 - f64::from(beta).powi(exponent)) as f32;
-        Rate { rate: learning_rate, correction_1: correction(BETA_1), correction_2: correction(BETA_2) }
+        Rate { size: learning_rate / correction(BETA_1), root: 1.0 / correction(BETA_2) }
     }
 }
 
@@ -41,8 +41,7 @@ impl Learnt {
     }
 
     pub fn step(&mut self, gradient: &[f32], rate: Rate) {
-        let size = rate.rate / rate.correction_1;
-        let root = 1.0 / rate.correction_2;
+        let Rate { size, root } = rate;
         let moments = self.means.iter_mut().zip(&mut self.squares);
         for ((value, (mean, square)), &gradient) in self.values.iter_mut().zip(moments).zip(gradient) {
             *mean = BETA_1 * *mean + (1.0 - BETA_1) * gradient;

@@ -18,6 +18,14 @@ pub enum Method {
     MatchingPursuit { k: usize },
 }
 
+impl Method {
+    /// Whether its steps are those that a [`Device`](super::Device) makes: a pursuit's go from feature to feature, and are
+    /// made on the CPU.
+    pub fn suits_devices(self) -> bool {
+        !matches!(self, Method::MatchingPursuit { .. })
+    }
+}
+
 /// What is done for features that are never active: those with the largest pre-activations among them reconstruct what
 /// the others leave (AuxK, Gao et al. 2024, appendix A.2); of matching pursuit, those that the rest is most along. Without it, and for methods with a penalty, dead features are
 /// made anew from the activations that are reconstructed worst.
@@ -102,7 +110,7 @@ impl TrainOptions {
 }
 
 /// Why nothing can be trained.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TrainError {
     #[error("there is nothing to train: give at least one feature, one step, one activation a batch, of two numbers")]
     Nothing,
@@ -114,4 +122,7 @@ pub enum TrainError {
     Degenerate,
     #[error("training diverged at step {step}: choose a lower learning rate")]
     Diverged { step: usize },
+    /// Of the device that makes the steps, in words that say what to do.
+    #[error("{0}")]
+    Device(String),
 }

@@ -2,7 +2,7 @@
 
 use super::random::Random;
 use super::start::normalise;
-use super::{Method, RowsInMemory, TrainOptions, fit, train};
+use super::{ActivationRows, Method, Progress, RowsInMemory, TrainError, TrainOptions, fit};
 use crate::Sae;
 use std::ops::ControlFlow;
 
@@ -41,6 +41,14 @@ fn recovered(planted: &[Vec<f32>], sae: &Sae) -> f64 {
     let cosine = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
     let found = |p: &&Vec<f32>| (0..sae.d_sae).any(|i| cosine(p, sae.direction(i)) > 0.9);
     planted.iter().filter(found).count() as f64 / planted.len() as f64
+}
+
+fn train(
+    rows: &impl ActivationRows,
+    options: &TrainOptions,
+    say: impl FnMut(&Progress) -> ControlFlow<()>,
+) -> Result<Sae, TrainError> {
+    pollster::block_on(super::train(rows, options, None, say))
 }
 
 /// Trains with twice as many features as are planted.

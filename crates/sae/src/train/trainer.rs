@@ -2,10 +2,11 @@
 
 use super::backward::{Backward, Entry, Loss, by_feature};
 use super::feature::{Batch, Feature, Learnt, Rate, add};
+use super::on_device::Elsewhere;
 use super::random::Random;
 use super::select::{Candidate, across, candidates, largest};
 use super::start::{Layout, features, layout, normalise};
-use super::{ActivationRows, Batches, Method, TrainError, TrainOptions, parallel, tiles};
+use super::{ActivationRows, Batches, Device, Method, Setup, TrainError, TrainOptions, parallel, tiles};
 use crate::{Activation, Normalisation, Sae};
 use std::ops::ControlFlow;
 
@@ -24,10 +25,12 @@ pub struct Trainer {
     pub(super) features: Vec<Feature>,
     pub(super) bias: Learnt,
     /// Steps done.
-    steps: usize,
+    pub(super) steps: usize,
     /// The mean of the smallest value that a batch's features had, for BatchTopK.
-    lowest: Option<f32>,
+    pub(super) lowest: Option<f32>,
     random: Random,
+    /// Where steps are made elsewhere. What is here is then what was last brought back.
+    pub(super) elsewhere: Option<Elsewhere>,
 }
 
 /// How training goes.
@@ -44,21 +47,31 @@ pub struct Progress {
     pub dead: usize,
 }
 
+/// Steps on a device between two at which it is asked how they go.
+const ASK_EVERY: usize = 10;
+
 /// Trains on activations that are read in a new order each time all have been. `say` is told how it goes after every
-/// step, and may end it: what there is by then is returned. Errors where the options do not fit the activations, and
-/// where training diverges.
-pub fn train(
+/// step (on a device after some), and may end it: what there is by then is returned. `device` makes the one that makes the
+/// steps, where it is not to be the CPU. Errors where the options do not fit the activations, where training diverges, and
+/// where the device fails.
+pub async fn train(
     activations: &impl ActivationRows,
     options: &TrainOptions,
+    device: Option<&mut dyn FnMut(&Setup) -> Result<Box<dyn Device>, TrainError>>,
     mut say: impl FnMut(&Progress) -> ControlFlow<()>,
 ) -> Result<Sae, TrainError> {
     let (mut trainer, mut batches) = Batches::begin(activations, options)?;
-    for _ in 0..options.steps {
-        let progress = trainer.step(&batches.next(activations))?;
-        if say(&progress).is_break() {
+    if let Some(device) = device {
+        trainer.move_to(device)?;
+    }
+    for step in 1..=options.steps {
+        let ask = step % ASK_EVERY == 1 || step == options.steps;
+        let progress = trainer.step(&batches.next(activations), ask).await?;
+        if progress.is_some_and(|progress| say(&progress).is_break()) {
             break;
         }
     }
+    trainer.bring_back().await?;
     Ok(trainer.finish())
 }
 
@@ -99,14 +112,24 @@ impl Trainer {
             steps: 0,
             lowest: None,
             random,
+            elsewhere: None,
         })
     }
 
-    /// One step on a batch, `[n, width]`: activations as the model has them.
-    pub fn step(&mut self, activations: &[f32]) -> Result<Progress, TrainError> {
+    /// One step on a batch, `[n, width]` (on a device of the size that the options say): activations as the model has
+    /// them. Returns how it goes: on a device only where it is asked, because that is waited for, or where it is looked at
+    /// anyway. Where a device is lost, what was brought back last stays, and no further step can be made.
+    pub async fn step(&mut self, activations: &[f32], ask: bool) -> Result<Option<Progress>, TrainError> {
         assert!(!activations.is_empty() && activations.len().is_multiple_of(self.width), "whole activations");
         let scaled: Vec<f32> = activations.iter().map(|x| x * self.layout.scale).collect();
-        let gradients = self.gradients(&scaled);
+        match self.elsewhere {
+            Some(_) => self.step_elsewhere(&scaled, ask).await,
+            None => self.step_here(&scaled).map(Some),
+        }
+    }
+
+    fn step_here(&mut self, scaled: &[f32]) -> Result<Progress, TrainError> {
+        let gradients = self.gradients(scaled);
         let rows = scaled.len() / self.width;
         let squared_error: f64 = gradients.squared_errors.iter().map(|&e| f64::from(e)).sum();
         if !squared_error.is_finite() {
@@ -114,8 +137,7 @@ impl Trainer {
         }
         let active = gradients.entries.iter().filter(|entry| entry.active).count();
 
-        self.steps += 1;
-        let rate = Rate::at(self.options.learning_rate * self.schedule(), self.steps);
+        let rate = self.next_rate();
         self.bias.step(&gradients.bias, rate);
         let batch = gradients.batch();
         parallel::for_each(&mut self.features, |i, feature| {
@@ -128,14 +150,27 @@ impl Trainer {
             self.lowest = Some(self.lowest.map_or(lowest, |mean| mean + THRESHOLD_RATE * (lowest - mean)));
         }
         let dead = self.dead();
-        self.resample(&dead, &gradients);
-        Ok(Progress {
+        if self.resamples() {
+            self.resample(&dead, &gradients.squared_errors, &gradients.errors);
+        }
+        Ok(self.progress(scaled, squared_error, active, dead.len()))
+    }
+
+    /// Counts a step, and says how far it goes.
+    pub(super) fn next_rate(&mut self) -> Rate {
+        self.steps += 1;
+        Rate::at(self.options.learning_rate * self.schedule(), self.steps)
+    }
+
+    /// `active`: features of all activations of the batch together.
+    pub(super) fn progress(&self, scaled: &[f32], squared_error: f64, active: usize, dead: usize) -> Progress {
+        Progress {
             step: self.steps,
             steps: self.options.steps,
-            unexplained: squared_error / variance(&scaled, self.width).max(f64::MIN_POSITIVE),
-            l0: active as f64 / rows as f64,
-            dead: dead.len(),
-        })
+            unexplained: squared_error / variance(scaled, self.width).max(f64::MIN_POSITIVE),
+            l0: active as f64 / (scaled.len() / self.width) as f64,
+            dead,
+        }
     }
 
     /// What has been learnt, of activations as the model has them; directions have length 1.
@@ -252,12 +287,12 @@ impl Trainer {
         feature.silent_for >= self.options.dead_after
     }
 
-    fn dead(&self) -> Vec<usize> {
+    pub(super) fn dead(&self) -> Vec<usize> {
         (0..self.features.len()).filter(|&i| self.is_dead(&self.features[i])).collect()
     }
 
     /// From 0 to 1 over the first steps.
-    fn warmed_up(&self) -> f32 {
+    pub(super) fn warmed_up(&self) -> f32 {
         ((self.steps + 1) as f32 / self.options.warm_up.max(1) as f32).min(1.0)
     }
 
@@ -268,15 +303,18 @@ impl Trainer {
         rising * (left / self.options.decay.max(1) as f32).min(1.0)
     }
 
-    /// Where no auxiliary loss revives dead features, they are made anew, along what was left of activations that are
-    /// reconstructed badly: drawn by the square of their loss (Bricken et al. 2023, "Neuron resampling").
-    fn resample(&mut self, dead: &[usize], gradients: &Gradients) {
+    /// Whether dead features are made anew at this step: where no auxiliary loss revives them.
+    pub(super) fn resamples(&self) -> bool {
         let ends = self.options.steps - self.options.decay.min(self.options.steps);
         let penalised = matches!(self.options.method, Method::Standard { .. } | Method::JumpRelu { .. });
-        if !penalised || self.options.auxiliary.is_some() || dead.is_empty() || self.steps >= ends {
-            return;
-        }
-        let weights: Vec<f64> = gradients.squared_errors.iter().map(|&e| f64::from(e).powi(2)).collect();
+        penalised && self.options.auxiliary.is_none() && self.steps < ends
+    }
+
+    /// Makes dead features anew, along what was left of activations that are reconstructed badly: drawn by the square of
+    /// their loss (Bricken et al. 2023, "Neuron resampling"). `errors`: reconstructions less activations, `[n, width]`,
+    /// times anything above 0.
+    pub(super) fn resample(&mut self, dead: &[usize], squared_errors: &[f32], errors: &[f32]) {
+        let weights: Vec<f64> = squared_errors.iter().map(|&e| f64::from(e).powi(2)).collect();
         let total: f64 = weights.iter().sum();
         let alive = (self.features.len() - dead.len()).max(1) as f64;
         let length = |feature: &Feature| f64::from(tiles::dot(&feature.encoder.values, &feature.encoder.values)).sqrt();
@@ -289,7 +327,7 @@ impl Trainer {
             });
             let row = found.unwrap_or(0) * self.width..(found.unwrap_or(0) + 1) * self.width;
             // The error is the reconstruction less the activation.
-            let mut direction: Vec<f32> = gradients.errors[row].iter().map(|e| -e).collect();
+            let mut direction: Vec<f32> = errors[row].iter().map(|e| -e).collect();
             normalise(&mut direction);
             let encoder = direction.iter().map(|d| d * (0.2 * lengths / alive) as f32).collect();
             self.features[i] = Feature::new(encoder, direction, FIRST_THRESHOLD);
