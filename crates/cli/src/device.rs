@@ -23,9 +23,12 @@ pub async fn open(wanted: Option<Backend>) -> Result<Option<Gpu>, GpuError> {
 pub fn adapter(engine: &Engine) -> String {
     match engine.gpu() {
         Some(gpu) => gpu.adapter().name.clone(),
-        None => {
-            let threads = std::thread::available_parallelism().map_or(1, usize::from);
-            format!("{} with {threads} threads", std::env::consts::ARCH)
-        }
+        None => processor(),
     }
+}
+
+/// The processor's kind.
+pub fn processor() -> String {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    format!("{} with {threads} threads", std::env::consts::ARCH)
 }

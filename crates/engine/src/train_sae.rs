@@ -193,7 +193,17 @@ impl SaeTraining {
 }
 
 fn failed(error: GpuError) -> TrainError {
-    TrainError::Device(error.to_string())
+    TrainError::Device(match error {
+        GpuError::Lost(reason) => format!("the graphics device was lost ({reason}): train on the CPU, or try again"),
+        GpuError::TooLarge { bytes, limit, .. } => format!(
+            "training needs {bytes} bytes in one buffer, and this device allows {limit}: choose fewer features or a \
+             smaller batch, or train on the CPU"
+        ),
+        GpuError::OutOfMemory(what) => {
+            format!("the graphics device is out of memory ({what}): choose fewer features, or train on the CPU")
+        }
+        error => error.to_string(),
+    })
 }
 
 impl Device for SaeTraining {

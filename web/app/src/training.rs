@@ -76,9 +76,10 @@ pub fn of_step(step: &TrainStep) -> String {
     let left =
         f64::from(step.seconds) / f64::from(step.step.max(1)) * f64::from(step.steps - step.step.min(step.steps));
     format!(
-        "Step {} of {}: {:.1} % of the variance unexplained, {:.1} features at once, {} of {} dead; {} left",
+        "Step {} of {} by the {}: {:.1} % of the variance unexplained, {:.1} features at once, {} of {} dead; {} left",
         grouped(step.step.into()),
         grouped(step.steps.into()),
+        if step.on_gpu { "GPU" } else { "CPU" },
         100.0 * step.unexplained,
         step.l0,
         grouped(step.dead.into()),
@@ -126,6 +127,7 @@ mod tests {
             l0: 8.0,
             dead: 64,
             features: 512,
+            on_gpu: false,
             seconds: step as f32 / 10.0,
         }
     }

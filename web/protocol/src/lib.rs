@@ -32,7 +32,7 @@ pub use probes::{
 };
 pub use repository::{Choice, Fit, RepositoryListing, What};
 pub use training::{
-    FEWEST_TRAINING_TOKENS, MOST_TRAINING_LETTERS, MOST_TRAINING_TOKENS, TRAINED, TrainEvent, TrainMethod,
+    FEWEST_TRAINING_TOKENS, MOST_TRAINING_LETTERS, MOST_TRAINING_TOKENS, TRAINED, TrainDevice, TrainEvent, TrainMethod,
     TrainRequest, TrainSpec, TrainStep, TrainedQuality, TrainingText,
 };
 

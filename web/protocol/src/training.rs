@@ -40,6 +40,31 @@ pub struct TrainSpec {
     pub steps: u32,
     pub learning_rate: f32,
     pub seed: u32,
+    pub device: TrainDevice,
+}
+
+/// What makes the steps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrainDevice {
+    /// The model's GPU where it runs on one that is no software, and the method is one for it; else the CPU.
+    #[default]
+    Auto,
+    /// The model's GPU, even where it is software.
+    Gpu,
+    Cpu,
+}
+
+impl TrainDevice {
+    pub const ALL: [TrainDevice; 3] = [TrainDevice::Auto, TrainDevice::Gpu, TrainDevice::Cpu];
+
+    pub fn title(self) -> &'static str {
+        match self {
+            TrainDevice::Auto => "Choose for me",
+            TrainDevice::Gpu => "WebGPU",
+            TrainDevice::Cpu => "CPU",
+        }
+    }
 }
 
 /// What keeps features sparse.
@@ -90,6 +115,8 @@ pub enum TrainEvent {
     Judging,
     /// Ends the job: it can go on.
     Paused,
+    /// Ends the job: the device that made the steps failed. What it had learnt by this step can be kept.
+    Stuck { step: u32, reason: String },
     /// Ends the job: there is no training any more.
     Discarded,
     /// Ends the job: it is the SAE that is loaded now.
@@ -114,6 +141,7 @@ pub struct TrainStep {
     /// Features that were not active for long.
     pub dead: u32,
     pub features: u32,
+    pub on_gpu: bool,
     /// Spent on steps so far.
     pub seconds: f32,
 }

@@ -135,15 +135,15 @@ async fn of_steps(gpu: Gpu) -> Outcome {
 
 async fn guarded(gpu: Gpu) -> Outcome {
     let (a, b) = (vector(&gpu, &[2.0, 3.0])?, vector(&gpu, &[5.0, 7.0])?);
-    let product =
-        |figures| Product { if_dead: Some(figures), ..Product::of(Table::numbers(&a, 2), Table::numbers(&b, 1)) };
     // Features have been silent for no activation: of those that are dead after none there are some.
     for (dead_after, wanted) in [(1, 100.0), (0, 31.0)] {
         let figures = Figures::new(&gpu, 3, MANY).map_err(said)?;
         let y = vector(&gpu, &[100.0])?;
+        let (left, right) = (Table::numbers(&a, 2), Table::numbers(&b, 1));
+        let product = Product { if_dead: Some(&figures), ..Product::of(left, right) };
         run(&gpu, 1, &[], |r| {
             r.count_dead(&figures, dead_after);
-            r.product_into(&product(&figures), &y, 1, false);
+            r.product_into(&product, &y, 1, false);
         })
         .await?;
         let found = read(&y).await?;

@@ -6,8 +6,8 @@ use crate::training::push;
 use gloo::events::{EventListener, EventListenerOptions};
 use leptos::prelude::*;
 use tiller_protocol::{
-    Failure, JobId, Progress, Request, SaeInfo, TRAINED, TrainEvent, TrainMethod, TrainRequest, TrainSpec, TrainStep,
-    TrainedQuality, TrainingText,
+    Failure, JobId, Progress, Request, SaeInfo, TRAINED, TrainDevice, TrainEvent, TrainMethod, TrainRequest, TrainSpec,
+    TrainStep, TrainedQuality, TrainingText,
 };
 use tiller_sites::ModelRef;
 
@@ -59,6 +59,7 @@ pub struct TrainForm {
     pub steps: u32,
     pub learning_rate: f32,
     pub seed: u32,
+    pub device: TrainDevice,
 }
 
 impl Default for TrainForm {
@@ -74,6 +75,7 @@ impl Default for TrainForm {
             steps: 1000,
             learning_rate: 1e-3,
             seed: 1,
+            device: TrainDevice::default(),
         }
     }
 }
@@ -88,10 +90,11 @@ impl Workbench {
         let ModelState::Ready(model) = self.model.get_untracked() else { return };
         self.dismiss_all();
         let work = self.training.get_untracked();
-        let TrainForm { block, hook, features, method, k, sparsity, steps, learning_rate, seed, .. } = work.form;
+        let TrainForm { block, hook, features, method, k, sparsity, steps, learning_rate, seed, device, .. } =
+            work.form;
         let site = format!("blocks.{block}.{hook}");
         let texts = vec![work.own_text.clone()];
-        let spec = TrainSpec { texts, site, features, method, k, sparsity, steps, learning_rate, seed };
+        let spec = TrainSpec { texts, site, features, method, k, sparsity, steps, learning_rate, seed, device };
         self.training.update(|work| {
             (work.text, work.model) = (None, Some(model.reference));
             work.steps.clear();
@@ -185,6 +188,15 @@ impl Workbench {
                 if !pausing && ready {
                     self.resume_training();
                 }
+            }
+            TrainEvent::Stuck { step, reason } => {
+                self.training.update(|work| work.state = TrainState::Paused);
+                let remedy = match step {
+                    0 => "Nothing had been brought back: discard it, and train on the CPU.".to_string(),
+                    step => format!("What was learnt by step {step} is here: stop and keep it, or discard it."),
+                };
+                let message = format!("It cannot go on, because {reason}. {remedy}");
+                self.notice(Failure::new("The training came to an end", message, false));
             }
             TrainEvent::Discarded => self.training.update(|work| {
                 work.state = TrainState::None;

@@ -11,16 +11,18 @@ use crate::failure::Stop;
 use crate::host::{self, Throttle};
 use crate::live::Live;
 use std::collections::BTreeMap;
-use tiller_engine::{Controls, EngineError, Harvest, Reading, Site, TapRows};
+use tiller_engine::{Controls, EngineError, Gpu, Harvest, Reading, SaeTraining, Site, TapRows};
 use tiller_experiment::Session;
 use tiller_formats::{Precision, SaeFile, TrainedOn};
 use tiller_interp::sae::held_out;
 use tiller_model::is_over_keys;
 use tiller_protocol::{
-    Event, FEWEST_TRAINING_TOKENS, MOST_TRAINING_LETTERS, MOST_TRAINING_TOKENS, Progress, Stage, TRAINED, TrainEvent,
-    TrainMethod, TrainRequest, TrainSpec, TrainStep, TrainedQuality, TrainingText,
+    Event, FEWEST_TRAINING_TOKENS, MOST_TRAINING_LETTERS, MOST_TRAINING_TOKENS, Progress, Stage, TRAINED, TrainDevice,
+    TrainEvent, TrainMethod, TrainRequest, TrainSpec, TrainStep, TrainedQuality, TrainingText,
 };
-use tiller_sae::train::{Batches, ChosenRows, Method, RowsInMemory, TrainOptions, Trainer, of_usual_length};
+use tiller_sae::train::{
+    Batches, ChosenRows, Device, Method, RowsInMemory, Setup, TrainError, TrainOptions, Trainer, of_usual_length,
+};
 
 /// Tokens of a stretch of text.
 const STRETCH: usize = 128;
@@ -35,6 +37,10 @@ const MOST_STEPS: u32 = 20_000;
 const BATCH: usize = 256;
 const SMALLEST_BATCH: usize = 16;
 const MOST_PRODUCTS: usize = 1 << 28;
+/// Steps that a GPU is given before it is waited for, and parts of a training after which its weights are brought back:
+/// that is what is left where the GPU is lost.
+const STEPS_AHEAD: u32 = 8;
+const TIMES_BROUGHT_BACK: u32 = 10;
 /// Around a threshold, within which it is learnt.
 const BANDWIDTH: f32 = 0.2;
 /// Activations that the SAE is judged by, and that principal components are taken from.
@@ -64,7 +70,31 @@ struct Learning {
     trainer: Trainer,
     batches: Batches,
     steps: u32,
+    /// By which the weights were brought back from a GPU.
+    brought_back: u32,
     seconds: f64,
+}
+
+/// Why steps end before the last.
+enum Ending {
+    Stopped(Stop),
+    /// The GPU that makes them failed.
+    Stuck(String),
+}
+
+impl From<Stop> for Ending {
+    fn from(stop: Stop) -> Ending {
+        Ending::Stopped(stop)
+    }
+}
+
+impl From<TrainError> for Ending {
+    fn from(error: TrainError) -> Ending {
+        match error {
+            TrainError::Device(reason) => Ending::Stuck(reason),
+            error => Ending::Stopped(unusable(error)),
+        }
+    }
 }
 
 /// What is soon over lets messages arrive, and is not stopped.
@@ -103,11 +133,16 @@ pub async fn run(bench: &mut Bench, live: &Live, what: TrainRequest) -> Result<E
     if !keep {
         match go_on(session(bench)?, live, &mut training).await {
             Ok(()) => {}
-            Err(Stop::Cancelled) => {
+            Err(Ending::Stopped(Stop::Cancelled)) => {
                 bench.training = Some(training);
                 return end(TrainEvent::Paused);
             }
-            Err(stop) => return Err(stop),
+            Err(Ending::Stopped(stop)) => return Err(stop),
+            Err(Ending::Stuck(reason)) => {
+                let step = training.learning.as_ref().map_or(0, |learning| learning.brought_back);
+                bench.training = Some(training);
+                return end(TrainEvent::Stuck { step, reason });
+            }
         }
     }
     end(finish(bench, live, training).await?)
@@ -164,25 +199,36 @@ fn prepared(session: &Session, live: &Live, spec: TrainSpec) -> Result<Training,
 }
 
 /// Reads what is still to be read, and makes the steps that are still to be made.
-async fn go_on(session: &mut Session, live: &Live, training: &mut Training) -> Result<(), Stop> {
+async fn go_on(session: &mut Session, live: &Live, training: &mut Training) -> Result<(), Ending> {
     training.read(session, live).await?;
     if training.learning.is_none() {
-        training.learning = Some(training.begin()?);
+        training.learning = Some(training.begin(session)?);
     }
     let Training { values, width, spec, learning, .. } = training;
     let Some(learning) = learning else { return Ok(()) };
+    if !learning.trainer.can_go_on() {
+        return Err(Ending::Stuck("the GPU that made the steps is gone".into()));
+    }
     let throttle = Throttle::new();
     while learning.steps < spec.steps {
         live.pause().await;
         if live.cancelled() {
-            return Err(Stop::Cancelled);
+            learning.bring_back().await?;
+            return Err(Stop::Cancelled.into());
         }
         let begun = host::seconds();
         let rows = ChosenRows { values, width: *width, chosen: &learning.training };
-        let done = learning.trainer.step(&learning.batches.next(&rows)).map_err(unusable)?;
-        learning.steps += 1;
+        let (next, last) = (learning.steps + 1, learning.steps + 1 == spec.steps);
+        let told = throttle.open() || last;
+        // A GPU is waited for where it is asked how it goes.
+        let ask = told || next % STEPS_AHEAD == 1;
+        let done = learning.trainer.step(&learning.batches.next(&rows), ask).await?;
+        learning.steps = next;
+        if next % (spec.steps / TIMES_BROUGHT_BACK).max(1) == 0 {
+            learning.bring_back().await?;
+        }
         learning.seconds += host::seconds() - begun;
-        if throttle.open() || learning.steps == spec.steps {
+        if let (Some(done), true) = (done, told) {
             let step = TrainStep {
                 step: done.step as u32,
                 steps: done.steps as u32,
@@ -190,12 +236,21 @@ async fn go_on(session: &mut Session, live: &Live, training: &mut Training) -> R
                 l0: done.l0 as f32,
                 dead: done.dead as u32,
                 features: spec.features,
+                on_gpu: learning.trainer.is_on_device(),
                 seconds: learning.seconds as f32,
             };
             host::send(Event::Training { job: live.job, step: TrainEvent::Step(step) });
         }
     }
     Ok(())
+}
+
+impl Learning {
+    async fn bring_back(&mut self) -> Result<(), TrainError> {
+        self.trainer.bring_back().await?;
+        self.brought_back = self.steps;
+        Ok(())
+    }
 }
 
 impl Training {
@@ -245,22 +300,45 @@ impl Training {
         last || stretch % HELD_BACK == HELD_BACK - 1
     }
 
-    fn begin(&self) -> Result<Learning, Stop> {
+    /// The GPU that makes the steps; `None` for the CPU.
+    fn device(&self, session: &Session) -> Result<Option<Gpu>, Stop> {
+        let gpu = session.engine.gpu().filter(|_| self.method.suits_devices());
+        match self.spec.device {
+            TrainDevice::Cpu => Ok(None),
+            TrainDevice::Auto => Ok(gpu.filter(|gpu| !gpu.adapter().software).cloned()),
+            TrainDevice::Gpu if gpu.is_some() => Ok(gpu.cloned()),
+            TrainDevice::Gpu if !self.method.suits_devices() => {
+                Err(unusable("Matching pursuit is trained on the CPU alone: choose that, or another method."))
+            }
+            TrainDevice::Gpu => {
+                Err(unusable("The model does not run on WebGPU: have it run there, or train on the CPU."))
+            }
+        }
+    }
+
+    fn begin(&self, session: &Session) -> Result<Learning, Stop> {
+        let device = self.device(session)?;
         let usual = of_usual_length(&RowsInMemory { values: &self.values, width: self.width });
         let (held_out, training): (Vec<usize>, Vec<usize>) = usual.into_iter().partition(|&row| self.is_held_out(row));
         // A pursuit takes all products again for each of its steps.
         let times = if let Method::MatchingPursuit { k } = self.method { k + 1 } else { 1 };
         let products = self.spec.features as usize * self.width;
         let affordable = MOST_PRODUCTS / products.saturating_mul(times).max(1);
-        let batch = affordable.clamp(SMALLEST_BATCH, BATCH).min(training.len());
+        let affordable = if device.is_some() { BATCH } else { affordable.clamp(SMALLEST_BATCH, BATCH) };
+        let batch = affordable.min(training.len());
         let options = TrainOptions {
             learning_rate: self.spec.learning_rate,
             seed: self.spec.seed.into(),
             ..TrainOptions::new(self.method, self.spec.features as usize, batch, self.spec.steps as usize)
         };
         let rows = ChosenRows { values: &self.values, width: self.width, chosen: &training };
-        let (trainer, batches) = Batches::begin(&rows, &options).map_err(unusable)?;
-        Ok(Learning { training, held_out, trainer, batches, steps: 0, seconds: 0.0 })
+        let (mut trainer, batches) = Batches::begin(&rows, &options).map_err(unusable)?;
+        if let Some(gpu) = device {
+            let mut make =
+                |setup: &Setup| -> Result<Box<dyn Device>, TrainError> { Ok(Box::new(SaeTraining::new(&gpu, setup)?)) };
+            trainer.move_to(&mut make).map_err(unusable)?;
+        }
+        Ok(Learning { training, held_out, trainer, batches, steps: 0, brought_back: 0, seconds: 0.0 })
     }
 
     /// Some of the activations, evenly, as [`JUDGED`] allows.
@@ -274,9 +352,14 @@ impl Training {
 /// Makes what has been learnt the SAE that is loaded, and judges it.
 async fn finish(bench: &mut Bench, live: &Live, mut training: Training) -> Result<TrainEvent, Stop> {
     let session = session(bench)?;
-    let Some(Learning { training: rows, held_out: held_back, trainer, steps, .. }) = training.learning.take() else {
+    let Some(mut learning) = training.learning.take() else {
         return Err(unusable("Nothing has been learnt: begin another."));
     };
+    // Of a GPU that failed, what was brought back before.
+    if learning.trainer.can_go_on() {
+        learning.bring_back().await.map_err(unusable)?;
+    }
+    let Learning { training: rows, held_out: held_back, trainer, brought_back: steps, .. } = learning;
     host::send(Event::Training { job: live.job, step: TrainEvent::Judging });
     let sae = trainer.finish();
     sae.check().map_err(unusable)?;

@@ -1,6 +1,7 @@
 //! `tiller sae train`: a sparse autoencoder from activations.
 
 use crate::activations_file::Activations;
+use crate::device::{self, Backend};
 use crate::output;
 use anyhow::{Context, anyhow, bail};
 use clap::{Args, ValueEnum};
@@ -8,9 +9,10 @@ use serde::Serialize;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+use tiller_engine::SaeTraining;
 use tiller_formats::{DiskFolder, Precision, ReadOptions, SaeFile, TrainedOn};
 use tiller_sae::Sae;
-use tiller_sae::train::{ActivationRows, Fit, Method, TrainOptions, fit, train};
+use tiller_sae::train::{ActivationRows, Device, Fit, Method, Setup, TrainError, TrainOptions, fit, train};
 
 #[derive(Args)]
 pub struct Flags {
@@ -48,6 +50,9 @@ pub struct Flags {
     /// Of the first weights and of the order of the activations.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
+    /// What makes the steps; by default the GPU where there is one, else the CPU. Matching pursuit is trained on the CPU.
+    #[arg(long, value_enum)]
+    backend: Option<Backend>,
     /// How weights are stored; i8 has one scale for each feature, and only this program reads it.
     #[arg(long, value_enum, default_value = "f32")]
     precision: PrecisionFlag,
@@ -88,6 +93,8 @@ struct Report {
     batch: usize,
     features: usize,
     seed: u64,
+    backend: &'static str,
+    adapter: String,
     /// On the held-out activations, before the weights are rounded and after.
     trained: FitReport,
     stored: FitReport,
@@ -138,8 +145,21 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
         seed: flags.seed,
         ..TrainOptions::new(method, flags.features, flags.batch, steps)
     };
+    if flags.backend == Some(Backend::Gpu) && !method.suits_devices() {
+        bail!("matching pursuit is trained on the CPU alone: leave --backend out, or choose another method");
+    }
+    let gpu = if method.suits_devices() { device::open(flags.backend).await? } else { None };
+    let (backend, adapter) = match &gpu {
+        Some(gpu) => ("gpu", gpu.adapter().name.clone()),
+        None => ("cpu", device::processor()),
+    };
+    eprintln!("training on the {} ({adapter})", backend.to_uppercase());
+    let mut on_gpu = gpu.map(|gpu| {
+        move |setup: &Setup| -> Result<Box<dyn Device>, TrainError> { Ok(Box::new(SaeTraining::new(&gpu, setup)?)) }
+    });
+    let device = on_gpu.as_mut().map(|make| make as &mut dyn FnMut(&Setup) -> Result<Box<dyn Device>, TrainError>);
     let (begun, mut said) = (Instant::now(), Instant::now());
-    let sae = train(&activations, &options, |progress| {
+    let sae = train(&activations, &options, device, |progress| {
         if said.elapsed() > Duration::from_secs(10) || progress.step == progress.steps {
             said = Instant::now();
             eprintln!(
@@ -153,7 +173,8 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
             );
         }
         ControlFlow::Continue(())
-    })?;
+    })
+    .await?;
     let seconds = begun.elapsed().as_secs_f64();
     let judged = |sae: &Sae| fit(sae, &held_out).context("the held-out activations are none: harvest some");
     let trained = judged(&sae)?;
@@ -188,6 +209,8 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
         batch: flags.batch,
         features: flags.features,
         seed: flags.seed,
+        backend,
+        adapter,
         trained: (&trained).into(),
         stored: (&judged(&stored.sae)?).into(),
         seconds,
@@ -197,7 +220,7 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
     }
     let FitReport { rows, explained_variance, l0, length_ratio, dead, dense } = &report.stored;
     output::text(&format!(
-        "{} of {}, without {} and the {} longest activations: {} activations, {steps} steps in {seconds:.0} s\n\
+        "{} of {}, without {} and the {} longest activations: {} activations, {steps} steps in {seconds:.0} s on {}\n\
          on {rows} held-out activations: {:.2} % of the variance explained ({:.2} % before weights were rounded)\n\
          {l0:.1} of {} features at once, {dead} never, {dense} in more than a tenth; reconstructions {length_ratio:.3} as long\n",
         report.site,
@@ -205,6 +228,7 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
         report.left_out,
         report.left_out_by_length[0],
         report.training_rows,
+        report.adapter,
         100.0 * explained_variance,
         100.0 * report.trained.explained_variance,
         report.features,

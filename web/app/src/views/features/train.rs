@@ -4,7 +4,7 @@ use crate::training::{chart, judged, length, of_step, of_text};
 use crate::views::progress;
 use crate::workbench::{ModelState, TrainForm, TrainState, Workbench};
 use leptos::prelude::*;
-use tiller_protocol::{Failure, MOST_TRAINING_LETTERS, TrainMethod};
+use tiller_protocol::{Failure, MOST_TRAINING_LETTERS, TrainDevice, TrainMethod};
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{File, HtmlInputElement};
@@ -180,7 +180,7 @@ fn first_choices(layers: u32) -> [AnyView; 2] {
     ]
 }
 
-fn other_choices() -> [AnyView; 7] {
+fn other_choices() -> [AnyView; 8] {
     [
         choice(
             "Read at",
@@ -235,6 +235,13 @@ fn other_choices() -> [AnyView; 7] {
             [0.0, 4_294_967_295.0],
             |form| form.seed.into(),
             |form, value| form.seed = value as u32,
+        ),
+        choice(
+            "Steps are made by",
+            "training-device",
+            TrainDevice::ALL.map(|device| device.title().into()).into(),
+            |form| TrainDevice::ALL.iter().position(|device| *device == form.device).unwrap_or(0),
+            |form, place| form.device = TrainDevice::ALL.get(place).copied().unwrap_or_default(),
         ),
     ]
 }
