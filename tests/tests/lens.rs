@@ -60,7 +60,14 @@ fn the_lens_is_the_references(backend: BackendKind) {
     let spelt = [" Paris", " London", " the", "\n"].map(|text| session.one_token(text).unwrap());
     assert_eq!(golden.watched, spelt);
     for GoldenPrompt { name, ids, cells } in &golden.prompts {
-        let what = LensReading { tokens: ids, positions: 0..ids.len(), watched: &golden.watched, top: 5, edits: &[] };
+        let what = LensReading {
+            tokens: ids,
+            positions: 0..ids.len(),
+            watched: &golden.watched,
+            top: 5,
+            edits: &[],
+            tuned: None,
+        };
         let mut layers: Vec<LensLayer> = Vec::new();
         let reading = logit_lens(&mut session.engine, &what, &(), |_, _| {}, |layer| layers.push(layer));
         pollster::block_on(reading).unwrap();
@@ -124,7 +131,7 @@ fn the_last_blocks_output_gives_the_references_logits_in_every_architecture() {
 fn positions_past_the_text_and_tokens_past_the_vocabulary_are_refused() {
     let mut session = load_repository("llama", None, None);
     let mut refusal = |positions, watched: &[u32]| {
-        let what = LensReading { tokens: &[1, 2, 3], positions, watched, top: 3, edits: &[] };
+        let what = LensReading { tokens: &[1, 2, 3], positions, watched, top: 3, edits: &[], tuned: None };
         let reading = logit_lens(&mut session.engine, &what, &(), |_, _| {}, |_| {});
         pollster::block_on(reading).unwrap_err().to_string()
     };

@@ -21,7 +21,7 @@ mod team;
 
 pub(crate) use attention::{CpuKv, Geometry, Rotation};
 pub(crate) use edits::Latches;
-pub(crate) use matrix::{CpuMatrix, Way};
+pub(crate) use matrix::{CpuMatrix, Way, multiply};
 pub(crate) use pass::{CpuPass, StepState};
 pub use team::{SharedMemory, Team, work_as_lane};
 

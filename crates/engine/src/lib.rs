@@ -25,6 +25,7 @@ mod readings;
 mod readout;
 mod train_sae;
 mod unembed;
+mod unembed_gradient;
 mod value_vectors;
 mod variants;
 mod weights;

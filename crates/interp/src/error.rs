@@ -76,6 +76,13 @@ pub enum InterpError {
     NoDirectLogits { site: tiller_engine::Site },
     #[error("the texts have {tokens} tokens after their first, and {needed} are needed: give more text")]
     TooLittleText { tokens: usize, needed: usize },
+    #[error(
+        "the tuned lens was not made for this model (it does not fit {site} of width {width}): train one for it, or use \
+         the logit lens"
+    )]
+    OtherLens { site: tiller_engine::Site, width: usize },
+    #[error("a lens needs at least one step, one position in each and a learning rate above 0: give other numbers")]
+    LensOptions,
     #[error("there are no prompts to ask or to make the vector of: give at least one of each kind")]
     NoQueries,
     #[error("no words are named, or all there are: name some of the vocabulary's")]

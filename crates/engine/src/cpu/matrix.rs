@@ -175,7 +175,7 @@ impl Run for Widest {
 }
 
 /// `x W^T` for all matrices side by side: `x` is `[n, cols]`, the result `[n, rows of all]`.
-pub(super) fn multiply(x: &[f32], matrices: &[CpuMatrix], way: Way, team: Option<&Team>) -> Vec<f32> {
+pub(crate) fn multiply(x: &[f32], matrices: &[CpuMatrix], way: Way, team: Option<&Team>) -> Vec<f32> {
     product(x, matrices, way, team, Widest)
 }
 

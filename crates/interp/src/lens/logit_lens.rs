@@ -1,6 +1,7 @@
 //! The logit lens.
 
 use super::rank::{RankedToken, TokenProbability, most_probable};
+use super::translators::TunedLens;
 use crate::InterpError;
 use crate::log_softmax::LogSoftmax;
 use serde::Serialize;
@@ -20,6 +21,8 @@ pub struct LensReading<'a> {
     pub top: usize,
     /// They act on the text as on a prompt.
     pub edits: &'a [Edit],
+    /// What each place's residual stream goes through before the final norm; `None`: nothing, which is the logit lens.
+    pub tuned: Option<&'a TunedLens>,
 }
 
 /// What the lens shows of the residual stream at one place in the model.
@@ -48,7 +51,7 @@ pub struct LensCell {
 
 /// Reads the residual stream before the first block and after each, as if the model ended there: its own final norm,
 /// computed afresh for each place, then its unembedding and soft cap (nostalgebraist 2020, "interpreting GPT: the logit
-/// lens"). Weights are the model's own, neither folded nor centred.
+/// lens"); a tuned lens's translators come before the norm. Weights are the model's own, neither folded nor centred.
 ///
 /// `sink` is given one place after the other, the last block's output first, which is the model's own prediction.
 /// `progress` is told the work done and in all. Errors when the text is empty or too long, a position or a token is not
@@ -69,6 +72,9 @@ pub async fn logit_lens(
     }
     let sites: Vec<Site> = places(engine.config().layers).collect();
     let width = engine.config().width as usize;
+    if let Some(tuned) = what.tuned {
+        tuned.check(engine.config().layers, width)?;
+    }
     let rows = sites.len() * positions.len();
     let total = (what.tokens.len() + rows) as u64;
 
@@ -88,7 +94,11 @@ pub async fn logit_lens(
             }
             let place = sites.iter().position(|&site| site == reading.site).expect("it was asked for");
             let row = place * positions.len() + position - positions.start;
-            residuals[row * width..(row + 1) * width].copy_from_slice(reading.values);
+            let residual = &mut residuals[row * width..(row + 1) * width];
+            residual.copy_from_slice(reading.values);
+            if let Some(translator) = what.tuned.and_then(|tuned| tuned.at(reading.site)) {
+                translator.apply(residual);
+            }
         })
         .await?;
     if let Some(site) = not_finite {
@@ -132,10 +142,10 @@ pub async fn logit_lens(
 }
 
 /// The residual stream after each block, the last first, and before the first one.
-fn places(layers: u32) -> impl Iterator<Item = Site> {
+pub(super) fn places(layers: u32) -> impl Iterator<Item = Site> {
     (0..layers).rev().map(Site::ResidPost).chain([Site::ResidPre(0)])
 }
 
-fn as_text<S: serde::Serializer>(site: &Site, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn as_text<S: serde::Serializer>(site: &Site, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(site)
 }
