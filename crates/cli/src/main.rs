@@ -20,6 +20,7 @@ mod sampling_flags;
 mod steering_flags;
 mod texts_file;
 mod transfer_meter;
+mod tuned_lens;
 mod tuning;
 
 use clap::error::{ContextKind, ErrorKind};
@@ -45,7 +46,7 @@ enum Command {
     Generate(generate::Flags),
     /// Write a text's activations to a safetensors file.
     Capture(capture::Flags),
-    /// The next token as each layer would have it: the logit lens.
+    /// The next token as each layer would have it: the logit lens, or a tuned one.
     Lens(lens::Flags),
     /// What the neurons of an MLP write in the vocabulary's terms, which match some words, and what holding them does.
     Neurons(neurons::Flags),

@@ -500,6 +500,31 @@ fn lens_shows_the_next_token_layer_by_layer() {
 }
 
 #[test]
+fn a_tuned_lens_is_trained_judged_kept_and_used_again() {
+    let folder = TempDir::new().unwrap();
+    let (texts, kept) = (folder.path().join("texts.jsonl"), folder.path().join("lens.safetensors"));
+    let lines = ["The river was wide and slow in the summer.", "She closed the door and went to the market."];
+    let lines: String = lines.iter().cycle().take(8).map(|text| format!("{{\"text\": {text:?}}}\n")).collect();
+    std::fs::write(&texts, lines).unwrap();
+    let asked = ["--prompt", CAPITAL, "--top", "1", "--json"];
+    let train = ["--tuned", text(&texts), "--save-lens", text(&kept), "--lens-steps", "2", "--lens-tokens", "24"];
+    let trained = json(&on_cpu("lens", &[&asked[..], &train].concat()));
+    assert_eq!(
+        (&trained["tuned"]["trained_on"], trained["tuned"]["layers"].as_array().unwrap().len()),
+        (&24.into(), 30)
+    );
+    let used = json(&on_cpu("lens", &[&asked[..], &["--lens", text(&kept)]].concat()));
+    assert_eq!(used["layers"], trained["layers"]);
+    assert!(used["tuned"].is_null());
+    let plain = json(&on_cpu("lens", &asked));
+    assert_eq!(plain["layers"][0], used["layers"][0]);
+    assert_ne!(plain["layers"][9], used["layers"][9]);
+    let model = model();
+    let given = ["lens", "--model", text(&model), "--backend", "cpu", "--prompt", CAPITAL];
+    assert!(refusal(&[&given[..], &["--lens", text(&model)]].concat()).contains("not a safetensors file"));
+}
+
+#[test]
 fn lens_refuses_to_watch_what_is_not_one_token() {
     let model = model();
     let refused = |flags: &[&str]| {

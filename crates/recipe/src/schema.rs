@@ -6,8 +6,9 @@ use tiller_sites::{ModelRef, Sampling};
 
 /// The version that this program writes, and the newest that it reads.
 /// 2 added operations, parts and conditions to edits, the repetition penalty, and the lens. 3 added probes, patching,
-/// the shelf and features. 4 added edits of features.
-pub const VERSION: u32 = 4;
+/// the shelf and features. 4 added edits of features. 5 added the
+/// tuned lens.
+pub const VERSION: u32 = 5;
 
 /// An experiment, whole.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -98,6 +99,10 @@ pub struct Lens {
     /// Whether the edits act on what it reads.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub edited: bool,
+    /// Whether it is a tuned lens, trained with the usual options on the texts that come with the program: whoever opens
+    /// a link trains the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tuned: bool,
 }
 
 /// What the model is given to go on from.

@@ -50,7 +50,7 @@ pub async fn until(page: &Page<'_>, what: &str, holds: impl Fn(&Shown) -> bool) 
 
 fn capital() -> Recipe {
     let follow = vec![" Paris".into(), " Llanfairpwll".into()];
-    let lens = Lens { follow, edited: false };
+    let lens = Lens { follow, edited: false, tuned: false };
     Recipe { prompt: Prompt::Text(CAPITAL.into()), view: View::Lens, lens, ..recipes::plain(smollm2()) }
 }
 

@@ -1,10 +1,11 @@
-//! `tiller lens`: the next token as each layer would have it.
+//! `tiller lens`: the next token as each layer would have it, by the logit lens or a tuned one.
 
 use crate::loaded::{DeviceFlags, Loaded};
 use crate::model_file::ModelSource;
 use crate::output;
 use crate::prompt_flags::PromptFlags;
 use crate::steering_flags::SteeringFlags;
+use crate::tuned_lens::{LensInUse, TunedLensFlags, TunedReport};
 use anyhow::bail;
 use clap::Args;
 use serde::Serialize;
@@ -33,6 +34,8 @@ pub struct Flags {
     #[arg(long, value_name = "N")]
     position: Option<usize>,
     #[command(flatten)]
+    tuned: TunedLensFlags,
+    #[command(flatten)]
     steering: SteeringFlags,
     #[command(flatten)]
     device: DeviceFlags,
@@ -49,6 +52,9 @@ struct Report<'a> {
     first_position: usize,
     /// The last block's output first.
     layers: &'a [LensLayer],
+    /// Of a tuned lens that was trained for this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tuned: Option<TunedReport<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     finding: Option<Finding>,
     backend: &'static str,
@@ -71,7 +77,8 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
         None => tokens.len().saturating_sub(1)..tokens.len(),
     };
     let edits = edit.into_iter().collect();
-    let asked = Asked { tokens, positions, watched, top: flags.top.into(), edits };
+    let tuned = flags.tuned.lens(&mut loaded).await?;
+    let asked = Asked { tokens, positions, watched, top: flags.top.into(), edits, tuned };
     let layers = read(&mut loaded.session, &asked).await?;
     show(&loaded, &asked, &layers, None, flags.json)
 }
@@ -83,12 +90,14 @@ pub struct Asked {
     pub watched: Vec<u32>,
     pub top: usize,
     pub edits: Vec<Edit>,
+    pub tuned: Option<LensInUse>,
 }
 
 /// The last block's output first.
 pub async fn read(session: &mut Session, asked: &Asked) -> anyhow::Result<Vec<LensLayer>> {
-    let Asked { tokens, positions, watched, top, edits } = asked;
-    let what = LensReading { tokens, positions: positions.clone(), watched, top: *top, edits };
+    let Asked { tokens, positions, watched, top, edits, tuned } = asked;
+    let tuned = tuned.as_ref().map(LensInUse::lens);
+    let what = LensReading { tokens, positions: positions.clone(), watched, top: *top, edits, tuned };
     let mut layers = Vec::new();
     logit_lens(&mut session.engine, &what, &(), |_, _| {}, |layer| layers.push(layer)).await?;
     Ok(layers)
@@ -103,12 +112,16 @@ pub fn show(
     json: bool,
 ) -> anyhow::Result<()> {
     let (tokens, first_position) = (&asked.tokens, asked.positions.start);
+    let tuned = asked.tuned.as_ref().and_then(LensInUse::report);
     if !json {
-        return output::text(&(table(&loaded.session, tokens, first_position, layers) + &output::finding(&finding)));
+        let judged = tuned.as_ref().map_or(String::new(), TunedReport::table);
+        return output::text(
+            &(judged + &table(&loaded.session, tokens, first_position, layers) + &output::finding(&finding)),
+        );
     }
     let texts = tokens.iter().map(|&token| loaded.session.tokenizer.token_text(token)).collect();
     let (backend, adapter) = (loaded.backend(), loaded.adapter());
-    output::json(&Report { tokens, texts, first_position, layers, finding, backend, adapter })
+    output::json(&Report { tokens, texts, first_position, layers, tuned, finding, backend, adapter })
 }
 
 /// A line for each layer: the last first, as the lens is usually drawn.

@@ -8,13 +8,15 @@ use crate::loaded::{DeviceFlags, Loaded};
 use crate::model_file::ModelSource;
 use crate::patching_flags::control_seeds;
 use crate::sae_flags::{SaeFlags, resolve_edits};
+use crate::tuned_lens::LensInUse;
 use crate::{output, recipe_file};
 use anyhow::bail;
 use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;
 use tiller_engine::Site;
-use tiller_experiment::{ABLATION_NEUTRAL_TOKENS, finding, read_at};
+use tiller_experiment::{ABLATION_NEUTRAL_TOKENS, finding, lens_texts, read_at};
+use tiller_interp::lens::TuneOptions;
 use tiller_interp::patch::{Ablation, Metric, Patching, Replacement};
 use tiller_interp::probe::{ProbeMethod, SweepOptions};
 use tiller_recipe::{Exhibit, Finding, PatchQuestion, Prompt, Recipe, Shelved, View};
@@ -76,8 +78,12 @@ async fn read_lens(loaded: &mut Loaded, recipe: &Recipe, json: bool) -> anyhow::
         false => Vec::new(),
     };
     let watched = recipe.lens.follow.iter().map(|text| session.one_token(text)).collect::<Result<Vec<u32>, _>>()?;
+    let tuned = match recipe.lens.tuned {
+        true => Some(LensInUse::trained(session, &lens_texts(session), &TuneOptions::default()).await?),
+        false => None,
+    };
     let first = if json { 0 } else { tokens.len().saturating_sub(1) };
-    let asked = lens::Asked { positions: first..tokens.len(), tokens, watched, top: TOP, edits };
+    let asked = lens::Asked { positions: first..tokens.len(), tokens, watched, top: TOP, edits, tuned };
     let layers = lens::read(session, &asked).await?;
     let finding = recipe.lens.follow.first().and_then(|followed| finding::of_lens(&layers, followed));
     lens::show(loaded, &asked, &layers, finding, json)
