@@ -348,7 +348,7 @@ mod tests {
             Directions { method: "mean-diff".into(), layers: vec![at(3), at(4)], suggested: Some(3), pairs: 10 };
         let start = Experiment::starting();
         let vector = ChosenVector { directions: Arc::new(directions), layer: 4, pairs: start.pairs.clone() };
-        let lens = Lens { follow: vec![" Paris".into()], edited: true };
+        let lens = Lens { follow: vec![" Paris".into()], edited: true, tuned: true };
         let patch = Patching { clean: "The capital of France is".into(), controls: 3, ..Patching::default() };
         let probe = Probe { method: "lda".into(), layer: Some(7), ..Probe::default() };
         let features = Features { feature: Some(5), pinned: vec![2, 5], ..Features::default() };

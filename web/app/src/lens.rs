@@ -3,10 +3,12 @@
 mod course;
 mod grid_figure;
 mod table;
+mod tuning;
 
 pub use course::{Course, Scale, course_figure, most_rank};
 pub use grid_figure::grid_figure;
 pub use table::csv;
+pub use tuning::tuning_sentence;
 
 use serde::Serialize;
 use tiller_protocol::{LensCell, LensLayer, LensText, Ranked};

@@ -54,3 +54,25 @@ pub struct Ranked {
     /// 1 for the most probable.
     pub rank: u32,
 }
+
+/// A tuned lens that was trained here, judged on text that it was not trained on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LensTuning {
+    /// Tokens.
+    pub trained_on: u32,
+    pub held_out: u32,
+    /// The last first; the last block's output, where the model itself speaks, is not among them.
+    pub places: Vec<TunedPlace>,
+}
+
+/// Mean divergences from the model's own prediction, in nats, at one place in the model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TunedPlace {
+    /// As in [`LensLayer`].
+    pub block: Option<u32>,
+    /// Of the logit lens.
+    pub plain: f32,
+    pub tuned: f32,
+    /// Of the tuned lens with its numbers at other places of the activation.
+    pub permuted: f32,
+}

@@ -22,7 +22,7 @@ pub use features::{
     FeatureText, Passage, SaeFileBytes, SaeInfo, SaeQuality, SaeSource, TokenFeatures,
 };
 pub use grid::{Estimate, GridCell, GridChoice, GridReading, GridReport};
-pub use lens::{Followed, LensCell, LensLayer, LensText, Ranked};
+pub use lens::{Followed, LensCell, LensLayer, LensText, LensTuning, Ranked, TunedPlace};
 pub use patching::{
     AblatedLayer, Attention, Attribution, AttributionShare, Baseline, Effect, PatchCell, PatchPrompts, PatchStep,
 };
@@ -82,8 +82,9 @@ pub enum Request {
     /// What the edits do and what they cost, with random controls. Progress, then [`Event::Evidence`].
     Measure { job: JobId, run: RunSpec },
     /// What each layer would say next, at every token of the run's prompt. [`Event::LensText`], an [`Event::LensLayer`]
-    /// for each place in the model from the last to the first, then [`Event::LensRead`].
-    ReadLens { job: JobId, run: RunSpec, follow: Vec<String> },
+    /// for each place in the model from the last to the first, then [`Event::LensRead`]. Through a tuned lens, if that is
+    /// asked for: where this model has none yet it is trained first, with progress, and then [`Event::LensTuned`].
+    ReadLens { job: JobId, run: RunSpec, follow: Vec<String>, tuned: bool },
     /// Every layer with every strength: [`Event::GridCell`] for each, then [`Event::GridSearched`]. Half of the pairs
     /// choose, the others report.
     SearchGrid { job: JobId, method: String, pairs: Vec<Pair>, layers: Vec<u32>, strengths: Vec<f32> },
@@ -218,6 +219,10 @@ pub enum Event {
     LensLayer {
         job: JobId,
         layer: LensLayer,
+    },
+    LensTuned {
+        job: JobId,
+        tuning: LensTuning,
     },
     LensRead {
         job: JobId,
@@ -377,6 +382,8 @@ pub enum Stage {
     Reading,
     /// Running one prompt under many changes; `done` counts runs.
     Patching,
+    /// Training a lens; `done` and the total are shares of the work.
+    Tuning,
 }
 
 /// What is loaded.

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use tiller_experiment::Session;
 use tiller_hub::Hub;
+use tiller_interp::lens::TunedLens;
 use tiller_protocol::{Event, JobId, ModelRef, Request};
 
 /// Begins to listen, and works until the page closes the worker.
@@ -182,6 +183,8 @@ pub struct Bench {
     pub sae: Option<LoadedSae>,
     /// The user's own files of no known layout, until it is known what their tensors are.
     pub unmapped: Option<Unmapped>,
+    /// The loaded model's tuned lens, once it is trained.
+    pub lens: Option<TunedLens>,
     /// A training that is not finished.
     pub training: Option<Training>,
     pub restores: Restores,
@@ -215,6 +218,7 @@ async fn work(mut queue: UnboundedReceiver<Request>, incoming: Rc<Incoming>) {
                     loaded: None,
                     sae: None,
                     unmapped: None,
+                    lens: None,
                     training: None,
                     restores: Restores::default(),
                     checked: checked.into_iter().collect(),

@@ -51,7 +51,7 @@ async fn perform(request: Request, bench: &mut Bench, live: &Live) -> Result<Eve
         Request::BuildVector { method, pairs, .. } => vector::build(bench, live, &method, &pairs).await,
         Request::Write { run, .. } => write::run(bench, live, run).await,
         Request::Measure { run, .. } => measure::run(bench, live, run).await,
-        Request::ReadLens { run, follow, .. } => lens::read(bench, live, run, &follow).await,
+        Request::ReadLens { run, follow, tuned, .. } => lens::read(bench, live, run, &follow, tuned).await,
         Request::SearchGrid { method, pairs, layers, strengths, .. } => {
             grid::search(bench, live, &method, &pairs, &layers, &strengths).await
         }

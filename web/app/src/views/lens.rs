@@ -4,6 +4,7 @@ mod course;
 mod details;
 mod followed;
 mod grid;
+mod tuned;
 
 use crate::lens::{Findings, Of, Scale, course_figure, csv, grid_figure};
 use crate::views::cells::Place;
@@ -44,11 +45,11 @@ pub fn Lens() -> impl IntoView {
         scale: RwSignal::new(Scale::default()),
     };
     provide_context(looking);
-    // Whoever opens this view, or changes what it shows, wants it read.
+    // Whoever opens this view, or changes what it shows, wants it read; a training of minutes begins when asked for.
     Effect::new(move |_| {
         let ready = matches!(bench.model.get(), ModelState::Ready(_));
         bench.experiment.track();
-        if ready {
+        if ready && !bench.lens_needs_training() {
             bench.read_lens_soon();
         }
     });
@@ -68,7 +69,7 @@ pub fn Lens() -> impl IntoView {
                 <Show when=reading fallback=move || view! {
                     <button class="btn go" data-testid="read" title="Ctrl+Enter"
                         prop:disabled=move || !matches!(bench.model.get(), ModelState::Ready(_))
-                        on:click=move |_| bench.read_lens()>"Read"</button>
+                        on:click=move |_| bench.read_lens()>{move || if bench.lens_needs_training() { "Train and read" } else { "Read" }}</button>
                 }>
                     <button class="btn go" data-testid="stop-reading" title="Esc" on:click=move |_| bench.stop_lens()>"Stop"</button>
                 </Show>
@@ -78,6 +79,7 @@ pub fn Lens() -> impl IntoView {
                     "Each row is the model cut off after one block: what it would write next, if it had to answer there. The top row is its real answer. "
                     "The output layer was trained for the top row alone: what the lowest rows say may mean little."
                 </p>
+                <tuned::WhichLens/>
                 <label class="check" title="Add the vector of the Steer view, with its layer and strength, while the prompt is read">
                     <input type="checkbox" data-testid="lens-edited" prop:checked=edited prop:disabled=move || !steers() && !edited()
                         on:change=move |input| {
@@ -87,6 +89,7 @@ pub fn Lens() -> impl IntoView {
                     "Steered"
                 </label>
             </div>
+            <tuned::Judged/>
             <followed::FollowedTokens/>
             <p class="soft small status" role="status" aria-live="polite">{move || status(bench)}</p>
             <Show when=move || looking.found.with(|found| !found.layers.is_empty()) fallback=move || view! { <Empty/> }>

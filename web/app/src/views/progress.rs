@@ -39,6 +39,9 @@ pub fn sentence(progress: &Progress, seconds: f64) -> String {
             Some(total) => format!("Running: {done} of {total} runs"),
             None => "Running".into(),
         },
+        Stage::Tuning => {
+            format!("Training the lens, once for this model: {:.0} %", 100.0 * share(progress).unwrap_or(0.0))
+        }
         Stage::Reading => match total {
             Some(total) => format!("Reading: {done} of {total} tokens"),
             None => "Reading".into(),

@@ -58,6 +58,7 @@ impl Workbench {
             Event::GridSearched { job, report } => self.on_grid_searched(job, report),
             Event::LensText { job, text } => self.on_lens_text(job, text),
             Event::LensLayer { job, layer } => self.on_lens_layer(job, layer),
+            Event::LensTuned { job, tuning } => self.on_lens_tuned(job, tuning),
             Event::LensRead { job } => self.on_lens_read(job),
             Event::Patch { job, step } => self.on_patch_step(job, step),
             Event::Patched { job } => self.on_patched(job),

@@ -4,7 +4,7 @@ use super::{ModelState, Workbench};
 use crate::bridge;
 use crate::lens::Findings;
 use leptos::prelude::*;
-use tiller_protocol::{JobId, LensLayer, LensText, Progress, Request, RunSpec};
+use tiller_protocol::{JobId, LensLayer, LensText, LensTuning, Progress, Request, RunSpec};
 use tiller_recipe::FOLLOWED_LIMIT;
 use tiller_sites::ModelRef;
 
@@ -18,6 +18,15 @@ pub struct LensReading {
     pub found: Findings,
     /// Whether all layers are there.
     pub whole: bool,
+    /// The lens that was trained here, and for which model.
+    pub tuning: Option<(ModelRef, LensTuning)>,
+}
+
+impl LensReading {
+    /// Of the tuned lens of `model`, if there is one.
+    pub fn tuning_of(&self, model: &ModelRef) -> Option<&LensTuning> {
+        self.tuning.as_ref().filter(|(of, _)| of == model).map(|(_, tuning)| tuning)
+    }
 }
 
 /// What there is to read, and by which model. Of another model the same text is read anew.
@@ -26,6 +35,7 @@ pub struct ToRead {
     model: ModelRef,
     run: RunSpec,
     follow: Vec<String>,
+    tuned: bool,
 }
 
 /// After a change, this long until it is read again.
@@ -37,6 +47,7 @@ impl Workbench {
             model: experiment.model.clone(),
             run: experiment.read(),
             follow: experiment.lens.follow.clone(),
+            tuned: experiment.lens.tuned,
         })
     }
 
@@ -62,8 +73,15 @@ impl Workbench {
             lens.of = Some(of.clone());
             lens.whole = false;
         });
-        let ToRead { run, follow, .. } = of;
-        bridge::send(&Request::ReadLens { job, run, follow });
+        let ToRead { run, follow, tuned, .. } = of;
+        bridge::send(&Request::ReadLens { job, run, follow, tuned });
+    }
+
+    /// Whether a lens has to be trained before anything can be read through it.
+    pub fn lens_needs_training(self) -> bool {
+        self.experiment.with(|experiment| {
+            experiment.lens.tuned && self.lens.with(|lens| lens.tuning_of(&experiment.model).is_none())
+        })
     }
 
     /// Reads it unless it has been, when nothing has changed for a moment.
@@ -107,6 +125,12 @@ impl Workbench {
     pub(super) fn on_lens_layer(self, job: JobId, layer: LensLayer) {
         if self.lens_runs(job) {
             self.lens.update(|lens| lens.found.layers.push(layer));
+        }
+    }
+
+    pub(super) fn on_lens_tuned(self, job: JobId, tuning: LensTuning) {
+        if self.lens_runs(job) {
+            self.lens.update(|lens| lens.tuning = lens.of.as_ref().map(|of| (of.model.clone(), tuning)));
         }
     }
 

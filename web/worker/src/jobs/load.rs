@@ -101,7 +101,7 @@ async fn load(bench: &mut Bench, live: &Live, model: ModelRef, download: bool) -
     }
     if bench.loaded.as_ref() != Some(&model) {
         // Its numbers mean nothing in another model.
-        (bench.sae, bench.training) = (None, None);
+        (bench.sae, bench.lens, bench.training) = (None, None, None);
     }
     bench.loaded = Some(model.clone());
     if let Some(session) = &mut bench.session {
