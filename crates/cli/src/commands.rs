@@ -9,6 +9,7 @@ pub mod generate;
 pub mod grid;
 pub mod heads;
 pub mod lens;
+pub mod link;
 pub mod neurons;
 pub mod patch;
 pub mod probe;

@@ -22,12 +22,13 @@ mod texts_file;
 mod transfer_meter;
 mod tuned_lens;
 mod tuning;
+mod vector_output;
 
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Parser, Subcommand};
 use commands::{
-    ablate, attribute, bench, capture, function_vector, generate, grid, heads, lens, neurons, patch, probe, run, sae,
-    snmf, vector,
+    ablate, attribute, bench, capture, function_vector, generate, grid, heads, lens, link, neurons, patch, probe,
+    run, sae, snmf, vector,
 };
 use std::error::Error;
 use std::process::ExitCode;
@@ -73,6 +74,8 @@ enum Command {
     Snmf(Box<snmf::Flags>),
     /// Run a shared experiment, plain and steered side by side.
     Run(run::Flags),
+    /// Make a link of an experiment, short ones with its vectors in a compact code.
+    Link(link::Flags),
     /// Measure loading, reading and writing.
     Bench(bench::Flags),
 }
@@ -98,6 +101,7 @@ fn main() -> ExitCode {
         Command::Sae(sae) => pollster::block_on(sae::run(sae)),
         Command::Snmf(flags) => pollster::block_on(snmf::run(*flags)),
         Command::Run(flags) => pollster::block_on(run::run(flags)),
+        Command::Link(flags) => pollster::block_on(link::run(flags)),
         Command::Bench(flags) => pollster::block_on(bench::run(flags)),
     };
     match done {

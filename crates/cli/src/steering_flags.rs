@@ -4,18 +4,22 @@ use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use tiller_engine::{Edit, Positions, Site};
-use tiller_experiment::{ControlVectorFile, VectorAtLayer, resolve_edit};
+use tiller_experiment::{ControlVectorFile, VectorAtLayer, VectorFileError, VectorNumbering, resolve_edit};
 use tiller_model::ModelConfig;
 use tiller_recipe::{Direction, Source, Vector};
 
 #[derive(Args, Clone, Debug)]
 pub struct SteeringFlags {
-    /// Add a vector of this GGUF control vector to the residual stream after its block.
-    #[arg(long, value_name = "VECTOR.gguf")]
+    /// Add a vector of this file, a GGUF control vector or safetensors, to the residual stream after its block.
+    #[arg(long, value_name = "VECTOR.gguf|VECTOR.safetensors")]
     steer: Option<PathBuf>,
     /// The block, from 0; may be left out where the file holds one vector only.
     #[arg(long, value_name = "N", requires = "steer")]
     layer: Option<u32>,
+    /// What the file's numbers mean, where it does not say: direction N is of block N's output (block-output, as repeng
+    /// writes) or of block N - 1's (one-based, as llama.cpp's generator writes).
+    #[arg(long, value_name = "NUMBERING", requires = "steer")]
+    numbering: Option<VectorNumbering>,
     /// In multiples of the residual stream's typical length there, as on the page; where the file does not note that
     /// length, in multiples of the vector.
     #[arg(long, value_name = "X", default_value_t = 0.2, allow_negative_numbers = true, requires = "steer")]
@@ -36,7 +40,7 @@ impl SteeringFlags {
             bail!("the strength {} is no number that a vector can be multiplied by: give a finite one", self.strength);
         }
         let refused = || format!("{} cannot be used", path.display());
-        let file = read(path, config).await.with_context(refused)?;
+        let file = read(path, config, self.numbering).await.with_context(refused)?;
         let chosen = self.choose(file.layers).with_context(refused)?;
         let Some(direction) = Direction::along(&chosen.direction) else {
             bail!("{} cannot be used: its vector for layer {} is all zeros", path.display(), chosen.layer);
@@ -69,13 +73,21 @@ impl SteeringFlags {
     }
 }
 
-async fn read(path: &Path, config: &ModelConfig) -> anyhow::Result<ControlVectorFile> {
+async fn read(
+    path: &Path,
+    config: &ModelConfig,
+    numbering: Option<VectorNumbering>,
+) -> anyhow::Result<ControlVectorFile> {
     let unreadable = |error| anyhow!("it could not be read ({error}): give another file");
     let length = std::fs::metadata(path).map_err(unreadable)?.len();
     if length > LONGEST {
         bail!("it has {length} bytes, too many for a control vector: give another file");
     }
-    Ok(ControlVectorFile::read(&std::fs::read(path).map_err(unreadable)?, config).await?)
+    match ControlVectorFile::read(&std::fs::read(path).map_err(unreadable)?, config, numbering).await {
+        Ok((file, _)) => Ok(file),
+        Err(error @ VectorFileError::Numbering { .. }) => bail!("{error}, with --numbering"),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn positions(given: &str) -> Result<Positions, String> {

@@ -4,7 +4,7 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
-use tiller_experiment::{ControlVectorFile, VectorAtLayer};
+use tiller_experiment::{ControlVectorFile, VectorAtLayer, VectorOrigin};
 use tiller_formats::{Precision, SaeFile, TrainedOn};
 use tiller_model::{ModelRef, catalogue};
 use tiller_recipe::{
@@ -61,13 +61,27 @@ fn refusal(args: &[&str]) -> String {
     message
 }
 
-/// A control vector with one direction, `[width]`, for layer 3.
-fn vector_file(folder: &TempDir, width: usize) -> PathBuf {
+/// One direction, `[width]`, for layer 3.
+fn one_direction(width: usize) -> ControlVectorFile {
     let direction: Vec<f32> = (0..width).map(|i| (i as f32).sin()).collect();
     let layer = VectorAtLayer { layer: 3, direction, norm: 10.0, typical_norm: 100.0 };
-    let file = ControlVectorFile { method: "mean-diff".into(), layers: vec![layer] };
+    ControlVectorFile { method: "mean-diff".into(), layers: vec![layer] }
+}
+
+/// The same numbers as another program would write them, without a word about what they are.
+fn foreign_vector(folder: &TempDir, name: &str, width: usize) -> PathBuf {
+    let direction: Vec<u8> = (0..width).flat_map(|i| (i as f32).sin().to_le_bytes()).collect();
+    let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, vec![width], &direction).unwrap();
+    let path = folder.path().join(format!("{name}.safetensors"));
+    std::fs::write(&path, safetensors::serialize([(name, view)], None).unwrap()).unwrap();
+    path
+}
+
+/// A control vector with one direction, `[width]`, for layer 3.
+fn vector_file(folder: &TempDir, width: usize) -> PathBuf {
+    let file = one_direction(width);
     let path = folder.path().join(format!("{width}.gguf"));
-    std::fs::write(&path, file.to_bytes("llama").unwrap()).unwrap();
+    std::fs::write(&path, file.to_gguf(&VectorOrigin::default()).unwrap()).unwrap();
     path
 }
 
@@ -216,9 +230,32 @@ fn a_vector_is_made_and_steers() {
     assert_eq!(steered("0"), plain);
     assert_ne!(steered("0.5"), plain);
     assert_ne!(steered("-0.5"), steered("0.5"));
+    // As safetensors it is the same vector.
+    let tensors = folder.path().join("mood.safetensors");
+    on_cpu("vector", &["--pairs", text(&pairs), "--layers", "3,18", "--out", text(&tensors)]);
+    let from_tensors = written(&["--steer", text(&tensors), "--layer", "18", "--strength", "0.5"]);
+    assert_eq!(from_tensors, steered("0.5"));
     // A position that no token has.
     let nowhere = ["--steer", text(&out), "--layer", "18", "--strength", "0.5", "--positions", "100"];
     assert_eq!(written(&nowhere), plain);
+}
+
+#[test]
+fn what_the_numbers_of_a_file_mean_is_asked_only_where_nothing_says_it() {
+    let folder = TempDir::new().unwrap();
+    let written = |name: &str, flags: &[&str]| {
+        let file = foreign_vector(&folder, name, 576);
+        let flags =
+            [&["--prompt", "I think", "--max-tokens", "6", "--strength", "3", "--json", "--steer", text(&file)], flags];
+        json(&on_cpu("generate", &flags.concat()))["tokens"].clone()
+    };
+    let at_block_3 = written("blocks.3.hook_resid_post", &[]);
+    assert_eq!(written("direction.3", &["--numbering", "block-output"]), at_block_3);
+    assert_eq!(written("direction.4", &["--numbering", "one-based"]), at_block_3);
+    assert_ne!(written("direction.4", &["--numbering", "block-output"]), at_block_3);
+    // There is no block 30, and none is counted 0 where the first is 1.
+    assert_eq!(written("direction.30", &[]), written("blocks.29.hook_resid_post", &[]));
+    assert_eq!(written("direction.0", &[]), written("blocks.0.hook_resid_post", &[]));
 }
 
 #[test]
@@ -324,6 +361,30 @@ fn a_shared_experiment_runs_from_a_link_and_from_a_file() {
 }
 
 #[test]
+fn a_link_with_a_compact_vector_is_short_says_what_it_costs_and_runs() {
+    let folder = TempDir::new().unwrap();
+    let (path, out) = (folder.path().join("recipe.json"), folder.path().join("compact.json"));
+    std::fs::write(&path, recipe(1.0).to_json().unwrap()).unwrap();
+    let link = |flags: &[&str]| {
+        let output = tiller(&[&["link", text(&path), "--json"], flags].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        json(&String::from_utf8(output.stdout).unwrap())
+    };
+    let (exact, short) = (link(&[]), link(&["--compact", "q4", "--out", text(&out)]));
+    assert_eq!((&exact["vectors"][0]["code"], &exact["vectors"][0]["error"]), (&Value::Null, &Value::from(0.0)));
+    assert!(short["characters"].as_u64().unwrap() < exact["characters"].as_u64().unwrap() / 2);
+    let error = short["vectors"][0]["error"].as_f64().unwrap();
+    assert!((0.01..0.2).contains(&error) && short["vectors"][0]["code"] == "q4", "{short}");
+    let run = |recipe: &str| {
+        let output = tiller(&["run", recipe, "--model", text(&model()), "--backend", "cpu", "--json"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        json(&String::from_utf8(output.stdout).unwrap())
+    };
+    assert_eq!(run(short["link"].as_str().unwrap()), run(text(&out)));
+    assert!(refusal(&["link", text(&path), "--compact", "q5"]).contains("q8, q4, signs"));
+}
+
+#[test]
 fn bench_prints_every_figure() {
     let flags = ["--prompt-tokens", "6", "--tokens", "18", "--json"];
     let found = json(&on_cpu("bench", &flags));
@@ -396,6 +457,10 @@ fn refusals_say_what_to_do() {
     let other = file("other.gguf", b"PK\x03\x04 this is something else");
     let narrow = vector_file(&folder, 64);
     let fitting = vector_file(&folder, 576);
+    let unnumbered = foreign_vector(&folder, "direction.3", 576);
+    let of_a_deeper_model = folder.path().join("deeper.safetensors");
+    let deeper = VectorOrigin { model_layers: 32, ..VectorOrigin::default() };
+    std::fs::write(&of_a_deeper_model, one_direction(576).to_safetensors(&deeper)).unwrap();
     let pairs = file("pairs.jsonl", b"{\"positive\": \"a\", \"negative\": \"b\"}\n{\"positive\": \"a\"}\n");
     let recipe = file("recipe.json", b"{\"tiller\": 99}");
     let acts = folder.path().join("acts.safetensors");
@@ -413,6 +478,9 @@ fn refusals_say_what_to_do() {
         (with_model(&["--steer", text(&fitting), "--layer", "4"]), "choose one of 3"),
         (with_model(&["--steer", text(&fitting), "--strength", "nan"]), "finite"),
         (with_model(&["--steer", model]), "control vector"),
+        (with_model(&["--steer", text(&unnumbered)]), "with --numbering"),
+        (with_model(&["--steer", text(&unnumbered), "--numbering", "repeng"]), "block-output, one-based"),
+        (with_model(&["--steer", text(&of_a_deeper_model)]), "32 layers, and this one has 30"),
         (refusal(&["generate", "--model", model]), "--prompt"),
         (refusal(&["generate", "--model", model, "--backend", "cpu", "--tokens", "49152"]), "49152"),
         (

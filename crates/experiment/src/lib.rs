@@ -28,8 +28,9 @@ pub use sae_place::{SaePlace, SaePlaceError};
 pub use self_check::{SELF_CHECK_TOLERANCE, self_check};
 pub use session::{LoadError, ModelFacts, Session};
 pub use stretches::Stretches;
+pub use tiller_sites::VectorNumbering;
 pub use tuning::{Tuned, tune};
-pub use vector_file::{ControlVectorFile, VectorAtLayer, VectorFileError};
+pub use vector_file::{ControlVectorFile, VectorAtLayer, VectorFileError, VectorOrigin};
 
 /// Tokens of the neutral text that say what an ablation costs: few, since each head reads them once more.
 pub const ABLATION_NEUTRAL_TOKENS: usize = 24;

@@ -1,4 +1,5 @@
-//! Steering vectors as GGUF control vectors, the files that llama.cpp and repeng exchange.
+//! Steering vectors as GGUF control vectors, the files that llama.cpp and repeng exchange, and as safetensors
+//! ([`safetensors`]).
 //!
 //! `general.architecture` is `controlvector`, and each block's direction is a one-dimensional tensor `direction.N`.
 //! What N means is not written in the file, and programs differ: repeng writes the block (from 0) at whose output the
@@ -6,14 +7,18 @@
 //! llama.cpp's own generator writes N + 1. Files written here follow repeng and say so; of others,
 //! [`ControlVector::numbering`] is unknown, and a person has to be asked.
 
+pub mod safetensors;
+
 use crate::gguf::shown;
 use crate::write::{GgufWriter, WriteError};
-use crate::{ByteSource, Gguf, GgufError, Metadata, Quant, dequantise};
+use crate::{ByteSource, Gguf, GgufError, Metadata, Quant, SafetensorsError, TensorInfo, dequantise};
 use std::collections::BTreeMap;
 
 const ARCHITECTURE: &str = "controlvector";
 const MODEL_HINT: &str = "controlvector.model_hint";
 const LAYER_COUNT: &str = "controlvector.layer_count";
+const DIRECTION: &str = "direction.";
+const MAGIC: &[u8] = b"GGUF";
 const NUMBERING: &str = "tiller.numbering";
 const BLOCK_OUTPUT: &str = "block-output";
 /// Keys of our own; other programs pass over them.
@@ -51,6 +56,8 @@ pub enum Numbering {
 pub enum ControlVectorError {
     #[error(transparent)]
     Gguf(#[from] GgufError),
+    #[error(transparent)]
+    Safetensors(#[from] SafetensorsError),
     #[error("this GGUF file is a \"{found}\", not a control vector: choose a file that holds a control vector")]
     NotAControlVector { found: String },
     #[error("the control vector is damaged ({what}): save it again")]
@@ -61,42 +68,78 @@ fn damaged(what: impl Into<String>) -> ControlVectorError {
     ControlVectorError::Damaged { what: what.into() }
 }
 
+/// A direction's tensor, as a file declares it.
+struct Stored<'a> {
+    name: &'a str,
+    /// That of the direction; `None` where the name is no direction's.
+    number: Option<u32>,
+    shape: &'a [usize],
+    quant: Quant,
+    offset: u64,
+    bytes: u64,
+}
+
+/// Directions as they are read, each checked before anything is allocated for it.
+#[derive(Default)]
+struct Directions {
+    read: BTreeMap<u32, Vec<f32>>,
+    width: Option<usize>,
+}
+
+impl Directions {
+    async fn take(&mut self, source: &impl ByteSource, tensor: &Stored<'_>) -> Result<(), ControlVectorError> {
+        let name = || shown(tensor.name).escape_debug().to_string();
+        let Some(number) = tensor.number.filter(|&number| number < MOST_LAYERS) else {
+            return Err(damaged(format!("\"{}\" is no direction", name())));
+        };
+        let elements = match tensor.shape {
+            &[elements] if (1..=WIDEST).contains(&elements) => elements,
+            shape => return Err(damaged(format!("\"{}\" has the shape {shape:?}", name()))),
+        };
+        if *self.width.get_or_insert(elements) != elements {
+            return Err(damaged("its directions are of different widths"));
+        }
+        let bytes = source.read_at(tensor.offset, tensor.bytes as usize).await.map_err(GgufError::from)?;
+        let direction = dequantise(tensor.quant, &bytes, elements);
+        if direction.iter().any(|x| !x.is_finite()) {
+            return Err(damaged(format!("\"{}\" holds what is no number", name())));
+        }
+        // "direction.1" and "direction.01" are two tensors.
+        if self.read.insert(number, direction).is_some() {
+            return Err(damaged(format!("direction {number} appears twice")));
+        }
+        Ok(())
+    }
+
+    fn whole(self) -> Result<BTreeMap<u32, Vec<f32>>, ControlVectorError> {
+        if self.read.is_empty() { Err(damaged("it has no directions")) } else { Ok(self.read) }
+    }
+}
+
 impl ControlVector {
+    /// Reads a file of either format; which, its first bytes say.
     pub async fn read(source: &impl ByteSource) -> Result<ControlVector, ControlVectorError> {
+        let start = source.read_at(0, source.len().min(MAGIC.len() as u64) as usize).await.map_err(GgufError::from)?;
+        match start == MAGIC {
+            true => ControlVector::read_gguf(source).await,
+            false => safetensors::read(source).await,
+        }
+    }
+
+    async fn read_gguf(source: &impl ByteSource) -> Result<ControlVector, ControlVectorError> {
         let gguf = Gguf::read(source).await?;
         let found = gguf.metadata.get_str("general.architecture")?;
         if found != ARCHITECTURE {
             return Err(ControlVectorError::NotAControlVector { found: shown(found) });
         }
 
-        let mut directions = BTreeMap::new();
-        let mut width = None;
+        let mut directions = Directions::default();
         for (name, tensor) in &gguf.tensors {
-            let number = name.strip_prefix("direction.").and_then(|number| number.parse().ok());
-            let Some(number) = number.filter(|&number: &u32| number < MOST_LAYERS) else {
-                return Err(damaged(format!("\"{}\" is no direction", shown(name).escape_debug())));
-            };
-            let elements = match tensor.shape[..] {
-                [elements] if elements <= WIDEST => elements,
-                _ => return Err(damaged(format!("\"{}\" has the shape {:?}", shown(name), tensor.shape))),
-            };
-            if *width.get_or_insert(elements) != elements {
-                return Err(damaged("its directions are of different widths"));
-            }
-            let bytes = source.read_at(tensor.offset, tensor.bytes as usize).await.map_err(GgufError::from)?;
-            let direction = dequantise(tensor.quant, &bytes, elements);
-            if direction.iter().any(|x| !x.is_finite()) {
-                return Err(damaged(format!("\"{}\" holds what is no number", shown(name))));
-            }
-            // "direction.1" and "direction.01" are two tensors.
-            if directions.insert(number, direction).is_some() {
-                return Err(damaged(format!("direction {number} appears twice")));
-            }
+            let number = name.strip_prefix(DIRECTION).and_then(|number| number.parse().ok());
+            let TensorInfo { ref shape, quant, offset, bytes, .. } = *tensor;
+            directions.take(source, &Stored { name, number, shape, quant, offset, bytes }).await?;
         }
-        if directions.is_empty() {
-            return Err(damaged("it has no directions"));
-        }
-
+        let directions = directions.whole()?;
         let numbering = match gguf.metadata.find_str(NUMBERING)? {
             Some(BLOCK_OUTPUT) => Numbering::BlockOutput,
             _ => Numbering::Unknown,
@@ -118,7 +161,7 @@ impl ControlVector {
             file = file.with(key, value.clone());
         }
         for (number, direction) in &self.directions {
-            file.tensor(&format!("direction.{number}"), Quant::F32, &[direction.len()], direction)?;
+            file.tensor(&format!("{DIRECTION}{number}"), Quant::F32, &[direction.len()], direction)?;
         }
         file.to_bytes()
     }

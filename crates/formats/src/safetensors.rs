@@ -6,11 +6,15 @@
 //!
 //! Format: <https://github.com/huggingface/safetensors#format>.
 
+mod write;
+
 use crate::{ByteSource, Quant};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use std::collections::BTreeMap;
 use std::{fmt, io};
+
+pub(crate) use write::{TensorToWrite, to_bytes};
 
 /// The longest header that is read. One of 30,000 tensors takes about 4 MiB.
 pub const MAX_HEADER_BYTES: u64 = 16 << 20;

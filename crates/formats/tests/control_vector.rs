@@ -77,3 +77,79 @@ fn every_truncation_is_an_error() {
         assert!(read(bytes[..len].to_vec()).is_err(), "{len}");
     }
 }
+
+fn as_safetensors() -> Vec<u8> {
+    vector().to_safetensors()
+}
+
+#[test]
+fn a_vector_comes_back_from_safetensors() {
+    let notes = vector().notes.0.into_iter().chain([
+        ("tiller.name".to_string(), Value::from("Cheerful − gloomy")),
+        ("tiller.model_layers".into(), Value::from(30u32)),
+    ]);
+    let vector = ControlVector { notes: Metadata(notes.collect()), ..vector() };
+    assert_eq!(read(vector.to_safetensors()).unwrap(), vector);
+    // An independent reader finds the tensors under their names.
+    let bytes = vector.to_safetensors();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let found: Vec<f32> =
+        tensors.tensor("direction.12").unwrap().data().as_chunks().0.iter().map(|&x| f32::from_le_bytes(x)).collect();
+    assert_eq!(found, vector.directions[&12]);
+    let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
+    let metadata = header.metadata().as_ref().unwrap();
+    assert_eq!((&*metadata["tiller.model_layers"], &*metadata["tiller.typical_norms"]), ("30", "[10.0,20.0]"));
+}
+
+/// A file of one tensor, as another program would write it.
+fn foreign(name: &str, dtype: safetensors::Dtype, shape: &[usize], bytes: &[u8]) -> Vec<u8> {
+    let view = safetensors::tensor::TensorView::new(dtype, shape.to_vec(), bytes).unwrap();
+    safetensors::serialize([(name, view)], None).unwrap()
+}
+
+#[test]
+fn safetensors_of_others_are_numbered_by_their_sites_or_not_at_all() {
+    let half = [0x00, 0x3c, 0x00, 0xc0]; // 1 and -2 in F16
+    let by_site = read(foreign("blocks.7.hook_resid_post", safetensors::Dtype::F16, &[2], &half)).unwrap();
+    assert_eq!((by_site.numbering, &by_site.directions[&7]), (Numbering::BlockOutput, &vec![1.0, -2.0]));
+    let by_number = read(foreign("direction.7", safetensors::Dtype::F16, &[2], &half)).unwrap();
+    assert_eq!((by_number.numbering, by_number.width()), (Numbering::Unknown, 2));
+}
+
+#[test]
+fn safetensors_that_are_no_vector_are_refused() {
+    use safetensors::Dtype;
+    let refused = |name: &str, dtype, shape: &[usize], bytes: &[u8]| {
+        read(foreign(name, dtype, shape, bytes)).unwrap_err().to_string()
+    };
+    let nan = f32::NAN.to_le_bytes();
+    assert!(refused("model.layers.0.weight", Dtype::F32, &[1], &[0; 4]).contains("no direction"));
+    assert!(refused("direction.512", Dtype::F32, &[1], &[0; 4]).contains("no direction"));
+    assert!(refused("blocks.-1.hook_resid_post", Dtype::F32, &[1], &[0; 4]).contains("no direction"));
+    assert!(refused("direction.1", Dtype::F32, &[1, 1], &[0; 4]).contains("shape [1, 1]"));
+    assert!(refused("direction.1", Dtype::F32, &[0], &[]).contains("shape [0]"));
+    assert!(refused("direction.1", Dtype::F32, &[1], &nan).contains("no number"));
+    assert!(refused("direction.1", Dtype::I64, &[1], &[0; 8]).contains("I64"));
+    assert!(read(b"GGU".to_vec()).is_err() && read(Vec::new()).is_err());
+    let text = "x".repeat(20_000);
+    let endless =
+        ControlVector { notes: Metadata(BTreeMap::from([("tiller.name".into(), Value::from(&*text))])), ..vector() };
+    assert!(read(endless.to_safetensors()).unwrap_err().to_string().contains("endless"));
+}
+
+#[test]
+fn every_truncation_and_every_altered_byte_of_safetensors_ends_well() {
+    let bytes = as_safetensors();
+    for len in 0..bytes.len() {
+        assert!(read(bytes[..len].to_vec()).is_err(), "{len}");
+    }
+    for at in 0..bytes.len() {
+        for value in [0, b'"', b'9', 0xff] {
+            let mut altered = bytes.clone();
+            altered[at] = value;
+            if let Ok(found) = read(altered) {
+                assert!(found.directions.values().flatten().all(|x| x.is_finite()), "{at}");
+            }
+        }
+    }
+}

@@ -5,6 +5,7 @@
 //! It is JSON for people and a URL fragment (deflate, then base64url) for links; fragments are never sent to a server.
 //! The page, the native program and the tests read the same recipes. This crate knows nothing of engines or pages.
 
+mod compact;
 mod dataset;
 mod direction;
 mod edit;
@@ -17,7 +18,9 @@ mod link;
 mod patching;
 mod probe;
 mod schema;
+mod words;
 
+pub use compact::Code;
 pub use dataset::{DATASETS, DatasetError, LabelledText, ShippedDataset, classes, labelled_texts, labelled_texts_by};
 pub use direction::Direction;
 pub use edit::{Condition, Edit, Operation, Part, Source, Test};

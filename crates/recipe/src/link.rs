@@ -61,7 +61,7 @@ fn versioned(part: &str) -> Option<(u32, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Direction, Edit, Lens, Pair, Prompt, Source, Turn, Vector, View};
+    use crate::{Code, Direction, Edit, Lens, Pair, Prompt, Source, Turn, Vector, View};
     use tiller_sites::{ModelRef, Sampling, Site};
 
     /// A linear congruential generator (Knuth's MMIX constants): the tests need the same "random" links every time.
@@ -136,6 +136,21 @@ mod tests {
         let length = to_fragment(&example()).unwrap().len();
         println!("the link has {length} characters");
         assert!(length < 4000, "{length} characters");
+    }
+
+    #[test]
+    fn compact_vectors_make_a_shorter_link_that_says_how_far_they_are_off() {
+        let whole = to_fragment(&example()).unwrap().len();
+        let mut last = whole;
+        for (code, most) in [(Code::Q8, 600), (Code::Q4, 950), (Code::Signs, 1200)] {
+            let compact = example().compacted(code);
+            let link = to_fragment(&compact).unwrap();
+            assert_eq!(from_fragment(&link).unwrap(), Some(compact.clone()));
+            assert!(link.len() < last && whole - link.len() > most, "{code:?}: {} of {whole}", link.len());
+            assert_eq!(compact.code_error(), compact.vectors[0].direction.code().map(|(_, error)| error));
+            last = link.len();
+        }
+        assert_eq!(example().code_error(), None);
     }
 
     #[test]

@@ -1,13 +1,12 @@
 //! The schema of a recipe, and what a valid one is.
 
-use crate::{Direction, Edit, FEATURE_EDITS_LIMIT, FeatureEdit, Features, Patching, Probe};
+use crate::{Code, Direction, Edit, FEATURE_EDITS_LIMIT, FeatureEdit, Features, Patching, Probe};
 use serde::{Deserialize, Serialize};
 use tiller_sites::{ModelRef, Sampling};
 
 /// The version that this program writes, and the newest that it reads.
 /// 2 added operations, parts and conditions to edits, the repetition penalty, and the lens. 3 added probes, patching,
-/// the shelf and features. 4 added edits of features. 5 added the
-/// tuned lens.
+/// the shelf and features. 4 added edits of features. 5 added the tuned lens and compact directions.
 pub const VERSION: u32 = 5;
 
 /// An experiment, whole.
@@ -221,6 +220,22 @@ impl Recipe {
         let recipe: Recipe = serde_json::from_str(json).map_err(unreadable)?;
         recipe.validate()?;
         Ok(recipe)
+    }
+
+    /// The same experiment with every vector in a compact code.
+    pub fn compacted(&self, code: Code) -> Recipe {
+        let mut recipe = self.clone();
+        let on_shelf = recipe.shelf.iter_mut().map(|shelved| &mut shelved.vector);
+        for vector in recipe.vectors.iter_mut().chain(on_shelf) {
+            vector.direction = vector.direction.compacted(code);
+        }
+        recipe
+    }
+
+    /// The largest error of its compact vectors ([`Direction::code`]); `None` where it has none.
+    pub fn code_error(&self) -> Option<f32> {
+        let vectors = self.vectors.iter().chain(self.shelf.iter().map(|shelved| &shelved.vector));
+        vectors.filter_map(|vector| vector.direction.code()).map(|(_, error)| error).max_by(f32::total_cmp)
     }
 
     /// Checks every count, length and number against what a recipe may hold. Whether the model has the layers that are

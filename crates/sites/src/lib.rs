@@ -15,6 +15,7 @@ mod probe_method;
 mod sampling;
 mod site;
 mod vector_method;
+mod vector_numbering;
 
 pub use access_token::{AccessToken, InvalidToken};
 pub use catalogue::{CatalogueEntry, catalogue};
@@ -26,3 +27,4 @@ pub use probe_method::ProbeMethod;
 pub use sampling::Sampling;
 pub use site::{Site, UnknownSite};
 pub use vector_method::VectorMethod;
+pub use vector_numbering::VectorNumbering;

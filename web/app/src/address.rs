@@ -2,7 +2,7 @@
 
 use crate::experiment::Experiment;
 use tiller_protocol::BackendChoice;
-use tiller_recipe::{Recipe, RecipeError, View, from_fragment, to_fragment};
+use tiller_recipe::{Code, Recipe, RecipeError, View, from_fragment, to_fragment};
 use tiller_sites::PUBLIC_HUB;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{HtmlMetaElement, UrlSearchParams, Window};
@@ -104,8 +104,16 @@ pub fn frame(link: &str, hidden: &[&str]) -> String {
 }
 
 /// The link to an experiment: this page's address without what was asked of it, and the recipe in the fragment.
-pub fn link(experiment: &Experiment, view: View, backend: Option<String>) -> Result<String, RecipeError> {
+/// Vectors are written in `code`, or exactly.
+pub fn link(
+    experiment: &Experiment,
+    view: View,
+    backend: Option<String>,
+    code: Option<Code>,
+) -> Result<String, RecipeError> {
     let location = window().location();
     let page = location.origin().unwrap_or_default() + &location.pathname().unwrap_or_default();
-    Ok(page + &to_fragment(&experiment.to_recipe(view, backend))?)
+    let recipe = experiment.to_recipe(view, backend);
+    let recipe = code.map_or_else(|| recipe.clone(), |code| recipe.compacted(code));
+    Ok(page + &to_fragment(&recipe)?)
 }

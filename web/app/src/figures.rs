@@ -95,6 +95,11 @@ pub fn mean_and_deviation(values: &[f64]) -> Option<(f64, f64)> {
     Some((mean, (squares / (n - 1.0).max(1.0)).sqrt()))
 }
 
+/// How far a compact vector is off, by its relative error.
+pub fn code_error(error: f32) -> String {
+    format!("vectors {:.1} % off (cosine {:.4})", 100.0 * error, 1.0 - error * error / 2.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,7 +4,7 @@ use crate::experiment::model_name;
 use crate::workbench::{ModelState, Notice, Workbench};
 use crate::{address, figures};
 use leptos::prelude::*;
-use tiller_protocol::{AccessToken, BackendChoice, Failure, ModelRef, Remedy};
+use tiller_protocol::{AccessToken, BackendChoice, Failure, ModelRef, Remedy, VectorNumbering};
 
 #[component]
 pub fn Notices() -> impl IntoView {
@@ -102,6 +102,27 @@ pub fn Consent() -> impl IntoView {
                 <div class="notice-text"><b>{question(&model)}</b><span>{details(&model)}</span></div>
                 <button class="btn go" data-testid="consent-load" on:click=move |_| bench.agree_to_download(agreed.clone())>"Load"</button>
                 <button class="btn" data-testid="consent-decline" on:click=move |_| bench.decline_download()>"Not now"</button>
+            </div>
+        })
+    }
+}
+
+/// Asks what the numbers in a file of vectors mean, where neither it nor they say so.
+#[component]
+pub fn AskNumbering() -> impl IntoView {
+    let bench = expect_context::<Workbench>();
+    move || {
+        let (first, last) = bench.numbering_asked.get()?;
+        let answer = move |numbering| move |_| bench.answer_numbering(numbering);
+        Some(view! {
+            <div class="notice asks" role="alertdialog" aria-label="Where does the file count from?" data-testid="numbering">
+                <div class="notice-text">
+                    <b>{format!("This file's directions are numbered {first} to {last}, and it does not say from where.")}</b>
+                    <span>"repeng numbers blocks from 0; llama.cpp's own generator writes each one number higher."</span>
+                </div>
+                <button class="btn" on:click=answer(Some(VectorNumbering::BlockOutput))>{format!("{first} is block {first} (repeng)")}</button>
+                <button class="btn" on:click=answer(Some(VectorNumbering::OneBased))>{format!("{first} is block {} (llama.cpp's generator)", first.saturating_sub(1))}</button>
+                <button class="btn" on:click=answer(None)>"Cancel"</button>
             </div>
         })
     }

@@ -1,7 +1,7 @@
 //! What is around every view: the header, progress, notices, keys.
 
 use crate::experiment::model_name;
-use crate::notices::{Consent, Notices};
+use crate::notices::{AskNumbering, Consent, Notices};
 use crate::settings::{self, Theme};
 use crate::views::{
     embed::Frame, features::Features, gallery::Exhibited, gallery::Gallery, lens::Lens, models::Models, patch::Patch,
@@ -11,7 +11,7 @@ use crate::workbench::{ModelState, Workbench};
 use crate::{address, clipboard, figures};
 use leptos::ev;
 use leptos::prelude::*;
-use tiller_recipe::View;
+use tiller_recipe::{Code, View};
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{HtmlElement, HtmlInputElement};
@@ -37,6 +37,7 @@ pub fn Shell() -> impl IntoView {
         <Header manual_link framed/>
         <LoadingBar/>
         <Consent/>
+        <AskNumbering/>
         <Notices/>
         <Show when=move || manual_link.get()>
             <div class="notice" role="dialog" aria-label="Link to this experiment">
@@ -77,7 +78,7 @@ fn root() -> Option<web_sys::Element> {
 /// The link to what is shown; an error where it would be too long.
 fn link_of(bench: Workbench) -> Result<String, tiller_recipe::RecipeError> {
     let backend = bench.backend.with(|report| report.as_ref().map(|report| report.backend.clone()));
-    bench.experiment.with(|experiment| address::link(experiment, bench.view.get(), backend))
+    bench.experiment.with(|experiment| address::link(experiment, bench.view.get(), backend, bench.link_code.get()))
 }
 
 /// Keys that act everywhere. In a field, undoing is the field's own.
@@ -179,6 +180,7 @@ fn Header(manual_link: RwSignal<bool>, framed: RwSignal<bool>) -> impl IntoView 
                     aria-label=move || format!("Theme: {}. Change", theme.get().name()) on:click=change_theme>
                     {move || match theme.get() { Theme::System => "◐", Theme::Light => "☀", Theme::Dark => "☾" }}
                 </button>
+                <LinkCode/>
                 <button class="btn" data-testid="copy-link"
                     title="A link that holds this whole experiment: prompt, pairs, vector, strength, seed. It is sent to no server."
                     on:click=move |_| copy_link(bench, manual_link)>"Copy link"</button>
@@ -199,13 +201,46 @@ fn copy_link(bench: Workbench, manual_link: RwSignal<bool>) {
             return;
         }
     };
+    let off =
+        untrack(|| code_error(bench)).map_or_else(String::new, |error| format!("; {}", figures::code_error(error)));
     spawn_local(async move {
         if clipboard::copy(&link).await {
-            bench.say(format!("Link copied, {}", figures::bytes(link.len() as u64)));
+            bench.say(format!("Link copied, {}{}", figures::bytes(link.len() as u64), off));
         } else {
             manual_link.set(true);
         }
     });
+}
+
+/// How far the vectors of the link are off, as it would be copied now.
+fn code_error(bench: Workbench) -> Option<f32> {
+    let code = bench.link_code.get();
+    bench.experiment.with(|experiment| {
+        let recipe = experiment.to_recipe(bench.view.get(), None);
+        code.map_or_else(|| recipe.code_error(), |code| recipe.compacted(code).code_error())
+    })
+}
+
+/// How links write vectors.
+#[component]
+fn LinkCode() -> impl IntoView {
+    let bench = expect_context::<Workbench>();
+    let title = move || {
+        let cost = code_error(bench).map_or_else(|| "exactly as they are here".into(), figures::code_error);
+        format!("How links write vectors: fewer bits make them shorter. Now: {cost}")
+    };
+    let choose = move |change| {
+        let name = event_target_value(&change);
+        bench.link_code.set(Code::ALL.into_iter().find(|code| code.name() == name));
+    };
+    view! {
+        <select class="field small" data-testid="link-code" aria-label="How links write vectors" title=title on:change=choose>
+            <option value="" selected=move || bench.link_code.get().is_none()>"Exact"</option>
+            {Code::ALL.map(|code| view! {
+                <option value=code.name() selected=move || bench.link_code.get() == Some(code)>{code.title()}</option>
+            })}
+        </select>
+    }
 }
 
 #[component]

@@ -14,7 +14,7 @@ mod training;
 mod worker;
 
 use crate::bridge;
-use crate::experiment::Experiment;
+use crate::experiment::{ChosenVector, Experiment, model_label};
 use crate::history::History;
 use crate::shelf::with_more;
 use crate::{address, settings};
@@ -22,8 +22,9 @@ use leptos::prelude::*;
 use std::sync::Arc;
 use tiller_protocol::{
     AccessToken, BackendChoice, BackendReport, CacheReport, Evidence, Failure, JobId, ModelInfo, Progress, Request,
+    VectorFormat, VectorNumbering, VectorToSave,
 };
-use tiller_recipe::{Exhibit, GALLERY, Pair, Recipe, RecipeError, View};
+use tiller_recipe::{Code, Exhibit, GALLERY, Pair, Recipe, RecipeError, View};
 use tiller_sites::{ModelRef, VectorMethod};
 
 pub use features::{FeatureWork, SaeState};
@@ -72,14 +73,18 @@ pub struct Workbench {
     pub sae_lookup: RwSignal<Lookup>,
     /// The models that the user has chosen, or agreed to, and that may be downloaded.
     agreed: StoredValue<Vec<ModelRef>>,
+    /// How links write vectors; `None` for exactly.
+    pub link_code: RwSignal<Option<Code>>,
     pub notices: RwSignal<Vec<Notice>>,
     pub toast: RwSignal<Option<String>>,
     /// The token whose probabilities are shown, by index.
     pub looked_at: RwSignal<Option<usize>>,
     /// A run was asked for before there was a model (or a vector) to write it with.
     pub queued: RwSignal<bool>,
-    /// The vector that is being read from a file, and the name it gets.
-    importing: StoredValue<Option<(JobId, String)>>,
+    /// The vector that is being read from a file.
+    importing: StoredValue<Option<Import>>,
+    /// The first and the last number of its directions, while the user is asked what they mean.
+    pub numbering_asked: RwSignal<Option<(u32, u32)>>,
     next_job: StoredValue<JobId>,
     next_notice: StoredValue<u32>,
     /// Counts the pauses after a change; the last one acts.
@@ -99,6 +104,15 @@ pub enum ModelState {
     },
     Ready(ModelInfo),
     Failed(Failure),
+}
+
+/// A file with a vector, which may have to be read twice.
+#[derive(Clone, Debug)]
+struct Import {
+    job: JobId,
+    /// The file's.
+    name: String,
+    bytes: Vec<u8>,
 }
 
 /// A vector that is being built.
@@ -170,11 +184,13 @@ impl Workbench {
             sae_lookup: RwSignal::new(Lookup::None),
             token: RwSignal::new(None),
             agreed: StoredValue::new(Vec::new()),
+            link_code: RwSignal::new(None),
             notices: RwSignal::new(Vec::new()),
             toast: RwSignal::new(None),
             looked_at: RwSignal::new(None),
             queued: RwSignal::new(linked && writes(view)),
             importing: StoredValue::new(None),
+            numbering_asked: RwSignal::new(None),
             next_job: StoredValue::new(1),
             next_notice: StoredValue::new(1),
             pauses: StoredValue::new(0),
@@ -378,18 +394,39 @@ impl Workbench {
         }
     }
 
-    pub fn save_vector(self) {
+    pub fn save_vector(self, format: VectorFormat) {
         let experiment = self.experiment.get_untracked();
-        if let Some(vector) = &experiment.vector {
-            let layers = vector.directions.layers.clone();
-            bridge::send(&Request::ExportVector { job: self.new_job(), name: experiment.name.clone(), layers });
+        if let Some(ChosenVector { directions, .. }) = &experiment.vector {
+            let vector = VectorToSave {
+                name: experiment.name.clone(),
+                method: directions.method.clone(),
+                model: model_label(&experiment.model),
+                pairs: directions.pairs,
+                layers: directions.layers.clone(),
+                format,
+            };
+            bridge::send(&Request::ExportVector { job: self.new_job(), vector });
         }
     }
 
     pub fn load_vector(self, name: String, bytes: Vec<u8>) {
         let job = self.new_job();
-        self.importing.set_value(Some((job, name)));
-        bridge::send(&Request::ImportVector { job, bytes });
+        self.numbering_asked.set(None);
+        self.importing.set_value(Some(Import { job, name, bytes: bytes.clone() }));
+        bridge::send(&Request::ImportVector { job, bytes, numbering: None });
+    }
+
+    /// Reads the file again, now that the user has said what its numbers mean; with `None` it is let be.
+    pub fn answer_numbering(self, numbering: Option<VectorNumbering>) {
+        self.numbering_asked.set(None);
+        let import = self.importing.get_value();
+        self.importing.set_value(None);
+        if let (Some(import), Some(_)) = (import, numbering) {
+            let job = self.new_job();
+            let bytes = import.bytes.clone();
+            self.importing.set_value(Some(Import { job, ..import }));
+            bridge::send(&Request::ImportVector { job, bytes, numbering });
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 use tiller_recipe::{Direction, Edit, FeatureEdit, HubSae, Pair, Patching, Prompt, Vector};
-pub use tiller_sites::{AccessToken, ModelRef, Positions, Sampling, Site};
+pub use tiller_sites::{AccessToken, ModelRef, Positions, Sampling, Site, VectorNumbering};
 
 mod failure;
 mod features;
@@ -120,10 +120,11 @@ pub enum Request {
     ListCache,
     /// Remove one file from the cache; answered by [`Event::Cache`].
     Delete { model: ModelRef },
-    /// A GGUF control vector of all these layers; answered by [`Event::File`].
-    ExportVector { job: JobId, name: String, layers: Vec<LayerDirection> },
-    /// Read a GGUF control vector; answered by [`Event::Directions`] or [`Event::Failed`].
-    ImportVector { job: JobId, bytes: Vec<u8> },
+    /// A file of all these layers; answered by [`Event::File`].
+    ExportVector { job: JobId, vector: VectorToSave },
+    /// Read a GGUF control vector, or safetensors; answered by [`Event::VectorRead`], [`Event::NumberingUnclear`] or
+    /// [`Event::Failed`]. `numbering`: what the user says the numbers in it mean.
+    ImportVector { job: JobId, bytes: Vec<u8>, numbering: Option<VectorNumbering> },
 }
 
 /// What to write.
@@ -193,6 +194,19 @@ pub enum Event {
     Directions {
         job: JobId,
         directions: Directions,
+    },
+    /// A vector from a file, and what the file calls it.
+    VectorRead {
+        job: JobId,
+        name: Option<String>,
+        directions: Directions,
+    },
+    /// The file numbers its directions so, and does not say from where blocks are counted: the user is asked, and the file
+    /// is read again with the answer.
+    NumberingUnclear {
+        job: JobId,
+        first: u32,
+        last: u32,
     },
     /// The prompt of a run as tokens, before the first is written. A run that begins again says so by this.
     RunStarted {
@@ -412,6 +426,26 @@ pub struct ModelInfo {
     pub from_cache: bool,
     /// One sentence where the file is not kept as one would wish, and what follows.
     pub note: Option<String>,
+}
+
+/// A vector, and what its file is to say of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VectorToSave {
+    pub name: String,
+    pub method: String,
+    /// Repository and file.
+    pub model: String,
+    /// Pairs that it was made of; 0 where it was made otherwise.
+    pub pairs: u32,
+    pub layers: Vec<LayerDirection>,
+    pub format: VectorFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum VectorFormat {
+    /// A GGUF control vector.
+    Gguf,
+    Safetensors,
 }
 
 /// Directions at every layer, with what helps to choose one.

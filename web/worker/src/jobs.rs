@@ -69,8 +69,8 @@ async fn perform(request: Request, bench: &mut Bench, live: &Live) -> Result<Eve
         Request::LookAtFeature { feature, .. } => features::look_at(bench, live, feature).await,
         Request::Train { what, .. } => train_sae::run(bench, live, what).await,
         Request::SaveTrained { file, .. } => train_sae::save(bench, live, &file),
-        Request::ExportVector { name, layers, .. } => files::export(bench, live, &name, &layers),
-        Request::ImportVector { bytes, .. } => files::import(bench, live, bytes).await,
+        Request::ExportVector { vector, .. } => files::export(bench, live, &vector),
+        Request::ImportVector { bytes, numbering, .. } => files::import(bench, live, bytes, numbering).await,
         Request::ListCache => bench.cache.report().await.map(Event::Cache),
         Request::Delete { model } => bench.cache.delete(&model).await.map(Event::Cache),
         Request::Start { .. }

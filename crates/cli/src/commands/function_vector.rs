@@ -1,15 +1,15 @@
 //! `tiller function-vector`: a task as a vector.
 
-use crate::loaded::DeviceFlags;
+use crate::loaded::{DeviceFlags, Loaded};
 use crate::model_file::ModelSource;
-use crate::output;
 use crate::patching_flags::control_seeds;
+use crate::{output, vector_output};
 use anyhow::{Context, anyhow, bail};
 use clap::{Args, ValueEnum, value_parser};
 use serde::Serialize;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use tiller_experiment::{ControlVectorFile, Session, VectorAtLayer};
+use tiller_experiment::{ControlVectorFile, VectorAtLayer};
 use tiller_interp::function_vector::{Answered, Baseline, FunctionPlan, FunctionReport, function_vector};
 use tiller_recipe::{FUNCTION_TASKS, FunctionTask, WordPair, word_pairs};
 
@@ -39,8 +39,9 @@ pub struct Flags {
     /// Random directions beside it.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = value_parser!(u8).range(1..=64))]
     controls: u8,
-    /// Where to write the vector of the chosen layer, as a GGUF control vector.
-    #[arg(long, value_name = "FILE.gguf")]
+    /// Where to write the vector of the chosen layer: a GGUF control vector, or safetensors where the name
+    /// ends so.
+    #[arg(long, value_name = "FILE.gguf|FILE.safetensors")]
     out: Option<PathBuf>,
     #[command(flatten)]
     device: DeviceFlags,
@@ -89,8 +90,9 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
     let plan = FunctionPlan { baseline, layers: &layers, strengths: &flags.strengths, seeds: &seeds };
     let found = function_vector(&mut session.engine, &task, &plan, &(), |_, _| {}).await?;
     if let Some(out) = &flags.out {
-        save(out, &found, session)?;
+        save(out, &found, &flags.task, &loaded)?;
     }
+    let session = &loaded.session;
     let texts: Vec<String> = found.writes.iter().map(|written| session.tokenizer.token_text(written.token)).collect();
     if !flags.json {
         return output::text(&summary(&found, &texts));
@@ -120,14 +122,12 @@ fn pairs(named: &str) -> anyhow::Result<Vec<WordPair>> {
     word_pairs(&std::fs::read_to_string(named).map_err(unreadable)?).with_context(|| format!("{named} cannot be used"))
 }
 
-fn save(path: &Path, found: &FunctionReport, session: &Session) -> anyhow::Result<()> {
+fn save(path: &Path, found: &FunctionReport, task: &str, loaded: &Loaded) -> anyhow::Result<()> {
     let direction = found.direction.clone();
     let FunctionReport { layer, norm, typical_norm, .. } = *found;
     let layers = vec![VectorAtLayer { layer, direction, norm, typical_norm }];
     let file = ControlVectorFile { method: "function-vector".into(), layers };
-    let bytes = file.to_bytes(&session.engine.config().architecture)?;
-    let not_written = |error| anyhow!("{} could not be written ({error}): choose another place", path.display());
-    std::fs::write(path, bytes).map_err(not_written)
+    vector_output::save(path, &file, &format!("demonstrations of {task}"), loaded)
 }
 
 fn summary(found: &FunctionReport, writes: &[String]) -> String {

@@ -1,13 +1,13 @@
 //! `tiller vector`: makes steering vectors from contrasting pairs, or from two words of the vocabulary.
 
-use crate::loaded::{DeviceFlags, Loaded};
+use crate::loaded::DeviceFlags;
 use crate::model_file::ModelSource;
-use crate::{output, pairs_file};
-use anyhow::{anyhow, bail};
+use crate::{output, pairs_file, vector_output};
+use anyhow::bail;
 use clap::Args;
 use serde::Serialize;
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use tiller_experiment::{ControlVectorFile, Session, VectorAtLayer};
 use tiller_interp::evidence::NEUTRAL_TEXT;
 use tiller_interp::steer::{LayerDirection, VectorMethod, extract, vocabulary_direction};
@@ -33,8 +33,8 @@ pub struct Flags {
     /// The blocks after which to read, from 0 [default: all].
     #[arg(long, value_name = "0,1,..", value_delimiter = ',')]
     layers: Option<Vec<u32>>,
-    /// Where to write the GGUF control vector.
-    #[arg(long, value_name = "FILE.gguf")]
+    /// Where to write it: a GGUF control vector, or safetensors where the name ends so.
+    #[arg(long, value_name = "FILE.gguf|FILE.safetensors")]
     out: PathBuf,
     #[command(flatten)]
     device: DeviceFlags,
@@ -76,7 +76,18 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
             (found.method.name(), found.layers, found.suggested)
         }
     };
-    save(&flags.out, method, &layers, &loaded)?;
+    let made_of = match (&pairs, &words) {
+        (Some(pairs), _) => format!("{} pairs", pairs.len()),
+        (None, words) => words.as_ref().map(|words| format!("{:?}", words.join(", "))).unwrap_or_default(),
+    };
+    let at_layer = |layer: &LayerDirection| VectorAtLayer {
+        layer: layer.layer,
+        direction: layer.direction.clone(),
+        norm: layer.norm,
+        typical_norm: layer.typical_norm,
+    };
+    let file = ControlVectorFile { method: method.into(), layers: layers.iter().map(at_layer).collect() };
+    vector_output::save(&flags.out, &file, &made_of, &loaded)?;
     if !flags.json {
         return output::text(&table(&layers, suggested));
     }
@@ -93,19 +104,6 @@ async fn of_words(
     let tokens = [session.one_token(toward)?, session.one_token(away)?];
     let neutral = session.tokens(&Prompt::Text(NEUTRAL_TEXT.into()))?;
     Ok(vocabulary_direction(&mut session.engine, tokens, layers, &neutral, &(), |_, _| {}).await?)
-}
-
-fn save(path: &Path, method: &str, layers: &[LayerDirection], loaded: &Loaded) -> anyhow::Result<()> {
-    let layers = layers.iter().map(|layer| VectorAtLayer {
-        layer: layer.layer,
-        direction: layer.direction.clone(),
-        norm: layer.norm,
-        typical_norm: layer.typical_norm,
-    });
-    let file = ControlVectorFile { method: method.into(), layers: layers.collect() };
-    let bytes = file.to_bytes(&loaded.session.engine.config().architecture)?;
-    let not_written = |error| anyhow!("{} could not be written ({error}): choose another place", path.display());
-    std::fs::write(path, bytes).map_err(not_written)
 }
 
 /// A line for each layer; the suggested one is marked.

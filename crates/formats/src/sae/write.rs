@@ -2,6 +2,7 @@
 
 use super::{SAELENS_CONFIG, SAELENS_WEIGHTS, SaeFile};
 use crate::sae::tensors::{SCALE, transposed};
+use crate::safetensors::{self, TensorToWrite as Stored};
 use crate::{Quant, quantise};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -19,14 +20,6 @@ pub enum Precision {
     /// Matrices in whole numbers from -127 to 127, with a scale for each feature; the rest in F32. SAELens has no such
     /// format.
     I8,
-}
-
-/// A tensor on its way into the file.
-struct Stored {
-    name: String,
-    dtype: &'static str,
-    shape: Vec<usize>,
-    bytes: Vec<u8>,
 }
 
 impl SaeFile {
@@ -124,23 +117,8 @@ impl SaeFile {
         if let Some(skip) = sae.transcoder.as_ref().and_then(|transcoder| transcoder.skip.as_ref()) {
             tensors.push(("W_skip", vec![d_out, d_in], skip));
         }
-        let mut header = Map::new();
-        let mut data = Vec::new();
-        for (name, shape, numbers) in tensors {
-            for Stored { name, dtype, shape, bytes } in stored(name, shape, numbers, precision) {
-                let start = data.len();
-                data.extend(bytes);
-                let place = json!({ "dtype": dtype, "shape": shape, "data_offsets": [start, data.len()] });
-                header.insert(name, place);
-            }
-        }
-        let mut header = serde_json::to_vec(&header).expect("names and numbers");
-        // Numbers begin at whole words, as the format recommends.
-        header.resize(header.len().next_multiple_of(8), b' ');
-        let mut file = (header.len() as u64).to_le_bytes().to_vec();
-        file.extend(header);
-        file.extend(data);
-        file
+        let tensors = tensors.into_iter().flat_map(|(name, shape, numbers)| stored(name, shape, numbers, precision));
+        safetensors::to_bytes(tensors, &BTreeMap::new())
     }
 }
 

@@ -5,6 +5,7 @@ use crate::views::save::SaveText;
 use crate::workbench::Workbench;
 use crate::{csv, figures};
 use leptos::prelude::*;
+use tiller_protocol::VectorFormat;
 use tiller_recipe::Shelved;
 
 #[component]
@@ -87,7 +88,12 @@ fn Shelf(shelf: Memo<std::sync::Arc<Vec<Shelved>>>) -> impl IntoView {
                 <td><div class="row">
                     <button class="plain" prop:disabled=!fits title=misfit.unwrap_or_else(|| "Steer with this vector".into())
                         on:click=move |_| bench.steer_with(place)>"Steer"</button>
-                    <button class="plain" title="A GGUF control vector, as repeng and llama.cpp read it" on:click=move |_| bench.save_shelved(&shelved)>"GGUF"</button>
+                    {[(VectorFormat::Gguf, "GGUF", "A GGUF control vector, as repeng and llama.cpp read it"),
+                      (VectorFormat::Safetensors, "safetensors", "A safetensors file: direction.N at its length, name, model and method beside it")]
+                        .map(|(format, label, title)| {
+                            let shelved = shelved.clone();
+                            view! { <button class="plain" prop:disabled=!fits title=title on:click=move |_| bench.save_shelved(&shelved, format)>{label}</button> }
+                        })}
                     <button class="plain" aria-label=format!("Remove vector {}", place + 1) on:click=move |_| bench.remove_from_shelf(place)>"Remove"</button>
                 </div></td>
             </tr>

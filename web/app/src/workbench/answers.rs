@@ -37,7 +37,13 @@ impl Workbench {
             Event::Checked(check) => self.on_checked(check),
             Event::Tuned(tuning) => settings::keep_tuned_device(tuning),
             Event::Repository { job, listing } => self.on_repository(job, listing),
-            Event::Directions { job, directions } => self.on_directions(job, directions),
+            Event::Directions { job, directions } => self.on_directions(job, None, directions),
+            Event::VectorRead { job, name, directions } => self.on_directions(job, name, directions),
+            Event::NumberingUnclear { job, first, last } => {
+                if self.imports(job) {
+                    self.numbering_asked.set(Some((first, last)));
+                }
+            }
             Event::RunStarted { job, .. } => self.on_run_started(job),
             Event::Token { job, lane, token } => self.on_token(job, lane, token),
             Event::Written { job, summary } => {
@@ -138,9 +144,14 @@ impl Workbench {
         self.build_and_write();
     }
 
-    fn on_directions(self, job: JobId, directions: Directions) {
+    fn imports(self, job: JobId) -> bool {
+        self.importing.with_value(|import| import.as_ref().is_some_and(|import| import.job == job))
+    }
+
+    /// `name`: as a file has it; without one, the vector is called after the file.
+    fn on_directions(self, job: JobId, name: Option<String>, directions: Directions) {
         let built = self.building.get_untracked().filter(|building| building.job == job);
-        let imported = self.importing.get_value().filter(|(importing, _)| *importing == job);
+        let imported = self.importing.get_value().filter(|import| import.job == job);
         match (&built, &imported) {
             (Some(_), _) => self.building.set(None),
             (_, Some(_)) => self.importing.set_value(None),
@@ -160,8 +171,8 @@ impl Workbench {
         let pairs = built.map(|building| building.pairs).unwrap_or_default();
         let take = |experiment: &mut Experiment| {
             experiment.vector = Some(ChosenVector { directions: Arc::new(directions), layer, pairs });
-            if let Some((_, name)) = imported {
-                experiment.name = name;
+            if let Some(import) = imported {
+                experiment.name = name.unwrap_or(import.name);
             }
         };
         // The first vector is built without being asked for.

@@ -5,7 +5,7 @@ use crate::experiment::{ChosenVector, model_label};
 use crate::shelf::{Combination, NAME_LENGTH, combine};
 use leptos::prelude::*;
 use std::sync::Arc;
-use tiller_protocol::{Failure, LayerDirection, Request};
+use tiller_protocol::{Failure, LayerDirection, Request, VectorFormat, VectorToSave};
 use tiller_recipe::{SHELF_LIMIT, Shelved, View};
 
 impl Workbench {
@@ -112,8 +112,8 @@ impl Workbench {
         self.write();
     }
 
-    /// Saves a vector of the shelf as a GGUF control vector.
-    pub fn save_shelved(self, shelved: &Shelved) {
+    /// Saves a vector of the shelf as a file.
+    pub fn save_shelved(self, shelved: &Shelved, format: VectorFormat) {
         let vector = &shelved.vector;
         let layer = LayerDirection {
             layer: vector.layer,
@@ -122,7 +122,14 @@ impl Workbench {
             typical_norm: vector.typical_norm,
             separability: None,
         };
-        let job = self.new_job();
-        crate::bridge::send(&Request::ExportVector { job, name: vector.name.clone(), layers: vec![layer] });
+        let vector = VectorToSave {
+            name: vector.name.clone(),
+            method: vector.method.clone(),
+            model: shelved.model.clone(),
+            pairs: 0,
+            layers: vec![layer],
+            format,
+        };
+        crate::bridge::send(&Request::ExportVector { job: self.new_job(), vector });
     }
 }

@@ -1,29 +1,50 @@
-//! Steering vectors as files: GGUF control vectors out and in.
+//! Steering vectors as files, GGUF control vectors and safetensors, out and in.
 
 use super::session;
 use crate::desk::Bench;
 use crate::failure::Stop;
 use crate::live::Live;
-use tiller_experiment::{ControlVectorFile, VectorAtLayer};
-use tiller_protocol::{Directions, Event, LayerDirection};
+use tiller_experiment::{ControlVectorFile, VectorAtLayer, VectorFileError, VectorOrigin};
+use tiller_protocol::{Directions, Event, LayerDirection, VectorFormat, VectorNumbering, VectorToSave};
 use tiller_recipe::Direction;
 
-pub fn export(bench: &mut Bench, live: &Live, name: &str, layers: &[LayerDirection]) -> Result<Event, Stop> {
-    let session = session(bench)?;
-    let layers = layers.iter().map(|layer| VectorAtLayer {
+pub fn export(bench: &mut Bench, live: &Live, vector: &VectorToSave) -> Result<Event, Stop> {
+    let config = session(bench)?.engine.config();
+    let layers = vector.layers.iter().map(|layer| VectorAtLayer {
         layer: layer.layer,
         direction: layer.direction.to_f32(),
         norm: layer.norm,
         typical_norm: layer.typical_norm,
     });
-    let file = ControlVectorFile { method: "mean-diff".into(), layers: layers.collect() };
-    let bytes = file.to_bytes(&session.engine.config().architecture).map_err(not_saved)?;
-    Ok(Event::File { job: live.job, name: format!("{}.gguf", file_stem(name)), bytes })
+    let file = ControlVectorFile { method: vector.method.clone(), layers: layers.collect() };
+    let origin = VectorOrigin {
+        name: vector.name.clone(),
+        model: vector.model.clone(),
+        architecture: config.architecture.clone(),
+        model_layers: config.layers,
+        provenance: if vector.pairs > 0 { format!("{} pairs", vector.pairs) } else { String::new() },
+    };
+    let (bytes, ending) = match vector.format {
+        VectorFormat::Gguf => (file.to_gguf(&origin).map_err(not_saved)?, "gguf"),
+        VectorFormat::Safetensors => (file.to_safetensors(&origin), "safetensors"),
+    };
+    Ok(Event::File { job: live.job, name: format!("{}.{ending}", file_stem(&vector.name)), bytes })
 }
 
-pub async fn import(bench: &mut Bench, live: &Live, bytes: Vec<u8>) -> Result<Event, Stop> {
+pub async fn import(
+    bench: &mut Bench,
+    live: &Live,
+    bytes: Vec<u8>,
+    numbering: Option<VectorNumbering>,
+) -> Result<Event, Stop> {
     let config = session(bench)?.engine.config();
-    let file = ControlVectorFile::read(&bytes, config).await.map_err(not_read)?;
+    let (file, origin) = match ControlVectorFile::read(&bytes, config, numbering).await {
+        Ok(read) => read,
+        Err(VectorFileError::Numbering { first, last }) => {
+            return Ok(Event::NumberingUnclear { job: live.job, first, last });
+        }
+        Err(error) => return Err(not_read(error)),
+    };
     let layer = |layer: VectorAtLayer| {
         Some(LayerDirection {
             layer: layer.layer,
@@ -38,8 +59,9 @@ pub async fn import(bench: &mut Bench, live: &Live, bytes: Vec<u8>) -> Result<Ev
     if layers.is_empty() {
         return Err(not_read("it holds no direction: choose another file"));
     }
-    Ok(Event::Directions {
+    Ok(Event::VectorRead {
         job: live.job,
+        name: Some(origin.name).filter(|name| !name.is_empty()),
         directions: Directions { method: file.method, layers, suggested: None, pairs: 0 },
     })
 }

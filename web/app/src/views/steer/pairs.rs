@@ -7,7 +7,7 @@ use crate::starting_sets::STARTING_SETS;
 use crate::views::progress;
 use crate::workbench::{ModelState, Workbench};
 use leptos::prelude::*;
-use tiller_protocol::Failure;
+use tiller_protocol::{Failure, VectorFormat};
 use tiller_recipe::Pair;
 use tiller_sites::VectorMethod;
 use wasm_bindgen::JsCast;
@@ -227,10 +227,12 @@ fn VectorFiles() -> impl IntoView {
     view! {
         <div class="row">
             <button class="plain" prop:disabled=move || !has_vector() title="As a GGUF control vector, at every layer there is"
-                on:click=move |_| bench.save_vector()>"Save vector"</button>
-            <button class="plain" title="A GGUF control vector; direction N is taken for block N's output"
+                on:click=move |_| bench.save_vector(VectorFormat::Gguf)>"Save GGUF"</button>
+            <button class="plain" prop:disabled=move || !has_vector() title="As safetensors, at every layer there is: direction.N at its length, name, model and method beside it"
+                on:click=move |_| bench.save_vector(VectorFormat::Safetensors)>"Save safetensors"</button>
+            <button class="plain" title="A GGUF control vector, or safetensors. Where a file does not say from where it counts blocks, you are asked."
                 on:click=move |_| { if let Some(input) = input.get() { input.click(); } }>"Load vector"</button>
-            <input node_ref=input type="file" accept=".gguf" hidden aria-hidden="true" tabindex="-1" on:change=chosen/>
+            <input node_ref=input type="file" accept=".gguf,.safetensors" hidden aria-hidden="true" tabindex="-1" on:change=chosen/>
         </div>
     }
 }
@@ -244,7 +246,8 @@ async fn read(bench: Workbench, file: File) {
     }
     match JsFuture::from(file.array_buffer()).await {
         Ok(buffer) => {
-            let name = file.name().trim_end_matches(".gguf").chars().take(200).collect();
+            let name =
+                file.name().trim_end_matches(".gguf").trim_end_matches(".safetensors").chars().take(200).collect();
             bench.load_vector(name, js_sys::Uint8Array::new(&buffer).to_vec());
         }
         Err(_) => refuse("The browser could not read it; choose it again."),

@@ -1,5 +1,6 @@
 //! The vector: its strength, where it acts, and the control in its place.
 
+use crate::experiment::FurtherEdit;
 use crate::figures;
 use crate::workbench::Workbench;
 use leptos::prelude::*;
@@ -19,7 +20,11 @@ pub fn Strength() -> impl IntoView {
     };
     let place = move || {
         bench.experiment.with(|experiment| match experiment.vector.as_ref().and_then(|chosen| chosen.at_layer()) {
-            Some(at) => format!("added to blocks.{}.hook_resid_post", at.layer),
+            Some(at) => {
+                let place = format!("added to blocks.{}.hook_resid_post", at.layer);
+                let off = at.direction.code().map(|(code, error)| (code.title(), figures::code_error(error)));
+                off.map_or_else(|| place.clone(), |(title, off)| format!("{place}; the link held it in {title}: {off}"))
+            }
             None => "no vector yet: build one from the pairs".into(),
         })
     };
@@ -69,8 +74,12 @@ pub fn Strength() -> impl IntoView {
             </div>
             <PositionsChoice/>
             {move || {
-                let further = bench.experiment.with(|experiment| experiment.further.len());
-                (further > 0).then(|| view! { <p class="soft small">{format!("And {further} more edits that came with the link.")}</p> })
+                let said = |further: &FurtherEdit| further.edit.in_words(&further.vectors);
+                let further: Vec<String> = bench.experiment.with(|experiment| experiment.further.iter().map(said).collect());
+                (!further.is_empty()).then(|| view! {
+                    <p class="soft small">"What else came with the link:"</p>
+                    <ul class="soft small" data-testid="further-edits">{further.into_iter().map(|said| view! { <li>{said}</li> }).collect_view()}</ul>
+                })
             }}
         </div>
     }
