@@ -51,7 +51,8 @@ fn divergence(of: &[Vec<Vec<f64>>], from: &[Vec<Vec<f64>>]) -> f64 {
 fn a_compact_vector_steers_as_the_whole_one_up_to_the_error_it_states() {
     let mut session = tiller_tests::load(BackendKind::Cpu, 1024);
     let tokens = |text: &str| session.tokens(&Prompt::Text(text.into())).unwrap();
-    let pair = |(positive, negative): &(&str, &str)| TokenPair { positive: tokens(positive), negative: tokens(negative) };
+    let pair =
+        |(positive, negative): &(&str, &str)| TokenPair { positive: tokens(positive), negative: tokens(negative) };
     let pairs: Vec<TokenPair> = PAIRS.iter().map(pair).collect();
     let (making, judging) = pairs.split_at(4);
     let texts: Vec<Vec<u32>> = judging.iter().flat_map(|pair| [pair.positive.clone(), pair.negative.clone()]).collect();
@@ -59,7 +60,8 @@ fn a_compact_vector_steers_as_the_whole_one_up_to_the_error_it_states() {
     let made = extract(engine, VectorMethod::MeanDifference, making, &[LAYER], &(), |_, _| {});
     let made = pollster::block_on(made).unwrap().layers.remove(0);
     let whole = Direction::along(&made.direction).unwrap();
-    let edit = |direction: &Direction| [Edit::add(Site::ResidPost(LAYER), direction.to_f32(), STRENGTH * made.typical_norm)];
+    let edit =
+        |direction: &Direction| [Edit::add(Site::ResidPost(LAYER), direction.to_f32(), STRENGTH * made.typical_norm)];
 
     let plain = log_probs(engine, &texts, &[]);
     let steered = log_probs(engine, &texts, &edit(&whole));

@@ -27,8 +27,8 @@ mod vector_output;
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Parser, Subcommand};
 use commands::{
-    ablate, attribute, bench, capture, function_vector, generate, grid, heads, lens, link, neurons, patch, probe,
-    run, sae, snmf, vector,
+    ablate, attribute, bench, capture, function_vector, generate, grid, heads, lens, link, neurons, patch, probe, run,
+    sae, snmf, vector,
 };
 use std::error::Error;
 use std::process::ExitCode;
