@@ -2,24 +2,18 @@
 
 use crate::repository::Repository;
 use std::collections::BTreeSet;
-use tiller_sites::ModelRef;
+use tiller_sites::{ModelRef, SAE_WEIGHTS};
 
-/// What the weights of an SAE are called, by those who publish them, and what has to lie beside them: SAELens,
-/// Sparsify, Gemma Scope, Gemma Scope 2.
-const WEIGHTS: [(&str, Option<&str>); 4] = [
-    ("sae_weights.safetensors", Some("cfg.json")),
-    ("sae.safetensors", Some("cfg.json")),
-    ("params.npz", None),
-    ("params.safetensors", None),
-];
+/// What has to lie beside the weights of SAELens and Sparsify, whose names begin so.
+const BESIDE: (&str, &str) = ("sae", "cfg.json");
 
 /// The weights of the SAEs in a repository, in the order of their paths as people count: layer 2 before layer 10.
 pub fn saes(repository: &Repository) -> Vec<ModelRef> {
     let paths: BTreeSet<&str> = repository.files.iter().map(|file| file.path.as_str()).collect();
     let is_sae = |path: &str| {
         let (folder, name) = path.rsplit_once('/').map_or(("", path), |(folder, name)| (&path[..=folder.len()], name));
-        let known = WEIGHTS.iter().find(|(weights, _)| *weights == name);
-        known.is_some_and(|(_, beside)| beside.is_none_or(|beside| paths.contains(&*format!("{folder}{beside}"))))
+        let (begins, beside) = BESIDE;
+        SAE_WEIGHTS.contains(&name) && (!name.starts_with(begins) || paths.contains(&*format!("{folder}{beside}")))
     };
     let mut found: Vec<_> = repository.files.iter().filter(|file| is_sae(&file.path)).collect();
     found.sort_by_cached_key(|file| counted(&file.path));

@@ -20,7 +20,7 @@ mod vector_numbering;
 pub use access_token::{AccessToken, InvalidToken};
 pub use catalogue::{CatalogueEntry, catalogue};
 pub use choice::UnknownChoice;
-pub use model_ref::{InvalidModelRef, ModelRef, PUBLIC_HUB};
+pub use model_ref::{InvalidModelRef, KEPT_HERE, ModelRef, PUBLIC_HUB, SAE_WEIGHTS};
 pub use patching::{PatchDirection, PatchPlace};
 pub use positions::Positions;
 pub use probe_method::ProbeMethod;

@@ -5,6 +5,13 @@ use serde::{Deserialize, Serialize};
 /// The public hub, where nothing else is said.
 pub const PUBLIC_HUB: &str = "https://huggingface.co";
 
+/// In place of a repository: what was made in this browser, and lies among what it keeps of the hub.
+pub const KEPT_HERE: &str = "in-this-browser/trained";
+
+/// What the weights of a sparse autoencoder are called, by those who publish them: SAELens, Sparsify, Gemma Scope, Gemma
+/// Scope 2.
+pub const SAE_WEIGHTS: [&str; 4] = ["sae_weights.safetensors", "sae.safetensors", "params.npz", "params.safetensors"];
+
 /// One file of a model on the hub, at one revision. It is part of a link, so it is checked before anything is fetched.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ModelRef {
@@ -35,6 +42,16 @@ pub enum InvalidModelRef {
 }
 
 impl ModelRef {
+    /// Whether it is of this browser's own making, and on no hub.
+    pub fn is_kept_here(&self) -> bool {
+        self.repo == KEPT_HERE
+    }
+
+    /// Whether it is the weights of a sparse autoencoder, by its name.
+    pub fn is_sae(&self) -> bool {
+        self.file.rsplit('/').next().is_some_and(|name| SAE_WEIGHTS.contains(&name))
+    }
+
     /// Checks that the names can be put into a path or an address as they are: plain characters, no `.` or `..` as a
     /// part, no part empty, none absurdly long.
     pub fn validate(&self) -> Result<(), InvalidModelRef> {

@@ -1,13 +1,13 @@
 //! Training a sparse autoencoder in the tab: paused and resumed, used, saved and opened again, and stopped half-way.
 
 use crate::looks::photograph;
-use crate::page::{Page, WRITTEN};
+use crate::page::{LOADED, Page, WRITTEN};
 use crate::recipes::{self, smollm2};
 use crate::stage::Stage;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use std::time::{Duration, Instant};
-use tiller_recipe::{Prompt, Recipe, View};
+use tiller_recipe::{Prompt, Recipe, SaeRef, View};
 
 /// A page of text.
 const TEXT: &str = include_str!("../../../ARCHITECTURE.md");
@@ -87,7 +87,7 @@ async fn an_sae_is_trained_in_the_tab_used_saved_opened_again_and_stopped_half_w
     let prompt = "A step runs rows through the network, and nothing is computed on a server.";
     let recipe = Recipe { prompt: Prompt::Text(prompt.into()), view: View::Features, ..recipes::plain(smollm2()) };
     let address = stage.address("/?backend=cpu") + &recipes::link(&recipe)?;
-    stage
+    let link = stage
         .play(&profile, async |page| {
             page.open(&address).await?;
             page.until_ready().await?;
@@ -191,6 +191,30 @@ async fn an_sae_is_trained_in_the_tab_used_saved_opened_again_and_stopped_half_w
             page.click("train").await?;
             let little = |seen: &crate::page::Seen| seen.complaint().contains("too little text");
             page.until("too little text is refused", WRITTEN, little).await?;
+            page.seen().await?.link.context("the page has a link")
+        })
+        .await?;
+
+    // Nothing is lost: the link names what this browser keeps, and another browser says that it has not got it.
+    let sae = recipes::of_link(&link)?.features.sae;
+    ensure!(matches!(&sae, Some(SaeRef::OnHub(sae)) if sae.weights.is_kept_here()), "{sae:?}");
+    let (_, fragment) = link.split_once('#').context("the link holds the experiment")?;
+    let address = stage.address(&format!("/?backend=cpu#{fragment}"));
+    stage
+        .play(&profile, async |page| {
+            page.open(&address).await?;
+            page.until_ready().await?;
+            let again = |now: &Shown| now.features == "read" && now.sae.contains("96 features") && now.passages > 0;
+            until(&page, "it is here again", again).await?;
+            Ok(())
+        })
+        .await?;
+    let other = stage.profile()?;
+    stage
+        .play(&other, async |page| {
+            page.open(&address).await?;
+            let missing = |seen: &crate::page::Seen| seen.complaint().contains("trained in another browser");
+            page.until("what is not here is said not to be", LOADED, missing).await?;
             Ok(())
         })
         .await

@@ -1,6 +1,6 @@
 //! Training a sparse autoencoder in the tab.
 
-use crate::SaeInfo;
+use crate::{ModelRef, SaeInfo};
 use serde::{Deserialize, Serialize};
 
 /// Of the texts, at most so many tokens are read.
@@ -120,7 +120,8 @@ pub enum TrainEvent {
     /// Ends the job: there is no training any more.
     Discarded,
     /// Ends the job: it is the SAE that is loaded now.
-    Trained { sae: SaeInfo, quality: TrainedQuality },
+    /// `kept`: under what name it is kept in this browser, where there was room.
+    Trained { sae: SaeInfo, quality: TrainedQuality, kept: Option<ModelRef> },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

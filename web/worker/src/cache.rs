@@ -71,6 +71,23 @@ impl Cache {
         }
     }
 
+    /// Keeps a file that was made here, in the place of one of that name.
+    pub async fn keep(&self, file: &ModelRef, bytes: &[u8]) -> Result<(), HubError> {
+        let mut writer = self.store.append(file).await?;
+        writer.restart(Partial::default()).await?;
+        writer.write(bytes).await?;
+        self.store.finish(file, writer).await?;
+        Ok(())
+    }
+
+    /// The bytes of a file that was made here, if it is still kept.
+    pub async fn kept(&self, file: &ModelRef) -> Result<Option<Vec<u8>>, Stop> {
+        file.validate().map_err(HubError::from)?;
+        let Some(file) = self.store.open(file).await? else { return Ok(None) };
+        let bytes = file.read_at(0, file.len() as usize).await;
+        Ok(Some(bytes.map_err(|error| HubError::Storage(error.to_string()))?))
+    }
+
     /// Deletes a model: its file, or all files of its folder.
     pub async fn delete(&self, file: &ModelRef) -> Result<CacheReport, Stop> {
         file.validate().map_err(HubError::from)?;

@@ -94,9 +94,9 @@ impl FeatureWork {
 const REST_MS: u32 = 400;
 
 impl FeatureWork {
-    /// Of one of the user's own, by which nothing has been read yet.
-    pub(super) fn of_own(info: SaeInfo, model: ModelRef) -> FeatureWork {
-        FeatureWork { sae: SaeState::Loaded { info, of: SaeOf { model, sae: None } }, ..FeatureWork::default() }
+    /// Of one of the user's own, by which nothing has been read yet; `sae` where the experiment can name it.
+    pub(super) fn of_own(info: SaeInfo, model: ModelRef, sae: Option<SaeRef>) -> FeatureWork {
+        FeatureWork { sae: SaeState::Loaded { info, of: SaeOf { model, sae } }, ..FeatureWork::default() }
     }
 }
 

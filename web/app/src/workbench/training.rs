@@ -9,6 +9,7 @@ use tiller_protocol::{
     Failure, JobId, Progress, Request, SaeInfo, TRAINED, TrainDevice, TrainEvent, TrainMethod, TrainRequest, TrainSpec,
     TrainStep, TrainedQuality, TrainingText,
 };
+use tiller_recipe::{Features, HubSae, SaeRef, Unsaid};
 use tiller_sites::ModelRef;
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -203,20 +204,23 @@ impl Workbench {
                 (work.text, work.progress) = (None, None);
                 work.steps.clear();
             }),
-            TrainEvent::Trained { sae, quality } => self.on_trained(sae, quality),
+            TrainEvent::Trained { sae, quality, kept } => self.on_trained(sae, quality, kept),
         }
     }
 
-    fn on_trained(self, sae: SaeInfo, quality: TrainedQuality) {
+    fn on_trained(self, sae: SaeInfo, quality: TrainedQuality, kept: Option<ModelRef>) {
         let model = self.training.with_untracked(|work| work.model.clone());
         self.training.update(|work| {
-            (work.state, work.judging, work.unsaved) = (TrainState::None, false, true);
+            (work.state, work.judging, work.unsaved) = (TrainState::None, false, kept.is_none());
             work.trained = Some(quality);
         });
         let Some(model) = model else { return };
         // Of another, numbers mean other features.
-        self.change("SAE", |experiment| experiment.features = Default::default());
-        self.features.set(FeatureWork::of_own(sae, model));
+        let named = kept.map(|weights| SaeRef::OnHub(HubSae { weights, unsaid: Unsaid::default() }));
+        self.change("SAE", |experiment| {
+            experiment.features = Features { sae: named.clone(), ..Features::default() };
+        });
+        self.features.set(FeatureWork::of_own(sae, model, named));
         self.features_soon();
     }
 

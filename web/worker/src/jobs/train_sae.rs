@@ -3,17 +3,18 @@
 //! A training that is cancelled pauses. It lies on the bench until it goes on, so that other jobs can run in between.
 
 mod corpus;
+mod files;
 
-use super::features::{CORPUS, WEIGHTS, install};
+use super::features::install;
 use super::session;
 use crate::desk::Bench;
 use crate::failure::Stop;
 use crate::host::{self, Throttle};
 use crate::live::Live;
-use std::collections::BTreeMap;
+pub use files::save;
 use tiller_engine::{Controls, EngineError, Gpu, Harvest, Reading, SaeTraining, Site, TapRows};
 use tiller_experiment::Session;
-use tiller_formats::{Precision, SaeFile, TrainedOn};
+use tiller_formats::SaeFile;
 use tiller_interp::sae::held_out;
 use tiller_model::is_over_keys;
 use tiller_protocol::{
@@ -363,7 +364,7 @@ async fn finish(bench: &mut Bench, live: &Live, mut training: Training) -> Resul
     host::send(Event::Training { job: live.job, step: TrainEvent::Judging });
     let sae = trainer.finish();
     sae.check().map_err(unusable)?;
-    let trained_on = trained_on(session, training.site);
+    let trained_on = files::trained_on(session, training.site);
     let (some, judged) = (training.some(&rows), training.some(&held_back));
     let found = held_out(&sae, &some, &judged, training.spec.seed, &Unhurried).await?;
     drop((some, judged));
@@ -381,34 +382,5 @@ async fn finish(bench: &mut Bench, live: &Live, mut training: Training) -> Resul
         by_random: found.by_random as f32,
     };
     let sae = install(bench, TRAINED.into(), SaeFile { sae, trained_on }, corpus, None)?;
-    Ok(TrainEvent::Trained { sae, quality })
-}
-
-fn trained_on(session: &Session, site: Site) -> TrainedOn {
-    TrainedOn {
-        model: Some(session.facts.name.clone()),
-        site: Some(site.to_string()),
-        prepend_bos: Some(session.tokenizer.begins_with_bos()),
-        context: Some(STRETCH as u32),
-        // Activations are read as the model has them.
-        centred: Some(false),
-        ..TrainedOn::default()
-    }
-}
-
-/// A file of the SAE that is loaded, as SAELens lays it out; or what is known of its features from the texts.
-pub fn save(bench: &mut Bench, live: &Live, file: &str) -> Result<Event, Stop> {
-    let gone =
-        || Stop::failed("There is nothing to save", "The sparse autoencoder is not here any more: train another.");
-    let (Some(session), Some(loaded)) = (&bench.session, &bench.sae) else { return Err(gone()) };
-    let bytes = if file == CORPUS {
-        serde_json::to_vec(loaded.corpus()).map_err(|_| gone())?
-    } else if WEIGHTS.contains(&file) {
-        let of = SaeFile { sae: loaded.sae().clone(), trained_on: trained_on(session, loaded.site()) };
-        let mut files: BTreeMap<String, Vec<u8>> = of.to_saelens(Precision::F32);
-        files.remove(file).ok_or_else(gone)?
-    } else {
-        return Err(gone());
-    };
-    Ok(Event::File { job: live.job, name: file.into(), bytes })
+    Ok(TrainEvent::Trained { sae, quality, kept: files::keep(bench).await })
 }

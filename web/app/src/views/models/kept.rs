@@ -68,7 +68,7 @@ fn KeptFile(entry: CacheEntry) -> impl IntoView {
         <div class="entry">
             <div><b>{model.file.clone()}</b><p class="soft">{facts.join(" · ")}</p></div>
             <div class="row">
-                <button class="btn" on:click=move |_| bench.choose_model(load.clone())>"Load"</button>
+                {(!model.is_sae()).then(|| view! { <button class="btn" on:click=move |_| bench.choose_model(load.clone())>"Load"</button> })}
                 <button class="btn" data-testid="delete-model" on:click=move |_| bench.delete_cached(delete.clone())>"Delete"</button>
             </div>
         </div>

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tiller_experiment::SaePlace;
 use tiller_formats::{ByteSource, Folder, ReadOptions, SaeFile, SaeFileError, propose_mapping, site_of_folder};
-use tiller_protocol::{Event, ModelRef, SaeFileBytes, SaeInfo, SaeQuality, SaeSource};
+use tiller_protocol::{Event, ModelRef, SaeFileBytes, SaeInfo, SaeQuality, SaeSource, TRAINED};
 use tiller_recipe::{HubSae, Unsaid};
 use tiller_sae::{Activation, Sae};
 
@@ -144,6 +144,9 @@ async fn read(folder: &impl Folder, unsaid: &Unsaid) -> Result<Found, SaeFileErr
 
 /// From the cache, or from the hub; `None` where it would have to be fetched, and may not.
 async fn of_hub(bench: &Bench, live: &Live, sae: &HubSae, download: bool) -> Result<Option<Found>, Stop> {
+    if sae.weights.is_kept_here() {
+        return kept_here(bench, sae).await.map(Some);
+    }
     let folder = CachedFolder::new((&bench.cache, &bench.hub, &live.transfer), &sae.weights, download, telling(live));
     let found = read(&folder, &sae.unsaid).await.map_err(unusable);
     let Some((mut found, _)) = folder.finish(found).await? else { return Ok(None) };
@@ -154,8 +157,32 @@ async fn of_hub(bench: &Bench, live: &Live, sae: &HubSae, download: bool) -> Res
     Ok(Some(found))
 }
 
+/// One that was trained in this browser.
+async fn kept_here(bench: &Bench, HubSae { weights, unsaid }: &HubSae) -> Result<Found, Stop> {
+    let folder = weights.file.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let mut files = BTreeMap::new();
+    for name in WEIGHTS.into_iter().chain([CORPUS]) {
+        let file = match name == WEIGHTS[1] {
+            true => weights.clone(),
+            false => ModelRef { file: format!("{folder}/{name}"), bytes: None, sha256: None, ..weights.clone() },
+        };
+        if let Some(bytes) = bench.cache.kept(&file).await? {
+            files.insert(name.to_string(), bytes);
+        }
+    }
+    if files.is_empty() {
+        let message = "It was trained in another browser, or has been deleted from this one: ask whoever has it for its \
+                       saved files, and open them under \"Use another sparse autoencoder\".";
+        return Err(Stop::failed("The sparse autoencoder is not here", message));
+    }
+    read(&files, unsaid).await.map_err(unusable)
+}
+
 /// The repository, and the folder in it.
 fn name_on_hub(sae: &HubSae) -> String {
+    if sae.weights.is_kept_here() {
+        return TRAINED.into();
+    }
     let ModelRef { repo, file, .. } = &sae.weights;
     match file.rsplit_once('/') {
         Some((folder, _)) => format!("{repo}/{folder}"),
