@@ -377,23 +377,22 @@ fn taking_the_answer_away_costs_the_answer_and_taking_the_weather_away_costs_not
     assert!(pollster::block_on(error).unwrap_err().to_string().contains("features 0 to 31"));
 }
 
-/// Holds features of the planted SAE after sentences of one mood, at whose end the answer is due, and judges them by the
-/// answer " good".
+/// Holds features of the planted SAE after sentences of the bad mood, at whose end the answer is due, and judges them by
+/// the answer " good".
 fn held(
     organism: &mut Organism,
-    are_positive: bool,
     features: &[u32],
+    strengths: &[f32],
     most_cost: f64,
 ) -> Result<Vec<SteeredFeature>, InterpError> {
     let at = PlacedDictionary::new(Arc::new(planted_sae(organism)), Site::ResidPost(2), false);
     let good = organism.session.one_token(&organism.truth.answers.positive).unwrap();
-    let of_mood = |pair: TokenPair| if are_positive { pair.positive } else { pair.negative };
-    let prompts: Vec<Vec<u32>> = organism.pairs("mood").into_iter().take(16).map(of_mood).collect();
+    let prompts: Vec<Vec<u32>> = organism.pairs("mood").into_iter().take(16).map(|pair| pair.negative).collect();
     let features: Vec<FeatureTokens> =
         features.iter().map(|&feature| FeatureTokens { feature, largest: 8.0, words: vec![good] }).collect();
     let plan = SteeredPlan {
         prompts: &prompts,
-        strengths: &[0.25, 0.5],
+        strengths,
         neutral: &organism.tokens(&organism.truth.neutral.clone()),
         most_cost,
         seeds: WordSeeds { others: &[1, 2, 3], random: &[1, 2, 3] },
@@ -411,15 +410,15 @@ fn held(
 #[test]
 fn held_the_answer_s_features_move_the_answer_either_way_and_one_that_nothing_reads_moves_nothing() {
     let mut organism = Organism::open(None);
-    // The answer, which is not yet there in texts of the other mood, and the direction that can be read off the stream but
-    // is not used.
-    let found = held(&mut organism, false, &[6, 4], f64::INFINITY).unwrap();
+    // The answer, and the direction that can be read off the stream but is not used.
+    let found = held(&mut organism, &[6, 4], &[0.25, 0.5], f64::INFINITY).unwrap();
     let chosen: Vec<&SteeredChoice> = found.iter().map(|of| of.chosen.as_ref().unwrap()).collect();
     let [raises, unused] = chosen[..] else { panic!("{found:?}") };
-    let opposite = held(&mut organism, true, &[7], f64::INFINITY).unwrap();
+    // The opposite answer is there already: held at more than it has, it leaves less of this one.
+    let opposite = held(&mut organism, &[7], &[1.0], f64::INFINITY).unwrap();
     let lowers = opposite[0].chosen.as_ref().unwrap();
     assert!(raises.words.is_above_controls() && raises.strength == 0.5 && raises.value == 4.0, "{raises:?}");
-    assert!(lowers.words.is_below_controls() && lowers.strength == 0.5, "{lowers:?}");
+    assert!(lowers.words.is_below_controls() && lowers.choosing < 0.0, "{lowers:?}");
     assert_eq!((raises.words.effect.examples, raises.words.others.len(), raises.words.random.len()), (8, 3, 3));
     assert!(unused.words.effect.mean.abs() < 0.01 * raises.words.effect.mean, "{unused:?} beside {raises:?}");
     assert!(!unused.words.is_above_controls() && !unused.words.is_below_controls(), "{unused:?}");
@@ -431,9 +430,9 @@ fn held_the_answer_s_features_move_the_answer_either_way_and_one_that_nothing_re
 #[test]
 fn a_feature_that_costs_too_much_at_every_strength_is_held_at_none() {
     let mut organism = Organism::open(None);
-    let found = held(&mut organism, false, &[6], -1.0).unwrap();
+    let found = held(&mut organism, &[6], &[0.25, 0.5], -1.0).unwrap();
     assert!(found[0].chosen.is_none() && found[0].tried.iter().all(|tried| tried.found.is_some()), "{found:?}");
-    let error = held(&mut organism, false, &[32], 1.0).unwrap_err();
+    let error = held(&mut organism, &[32], &[0.25], 1.0).unwrap_err();
     assert!(error.to_string().contains("features 0 to 31"), "{error}");
 }
 

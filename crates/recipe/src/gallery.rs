@@ -61,7 +61,7 @@ macro_rules! exhibit {
 }
 
 /// In the order in which a newcomer should meet them.
-pub const GALLERY: [Exhibit; 12] = [
+pub const GALLERY: [Exhibit; 14] = [
     exhibit!(
         "cheerful",
         "Turn a mood up and down",
@@ -76,6 +76,11 @@ pub const GALLERY: [Exhibit; 12] = [
         "last-digit-of-a-year",
         "A feature with one job",
         "The model's activations, written as a few out of 4,096 learned features. This one fires hardest on the last digit of a year: change the text, and try to fool it."
+    ),
+    exhibit!(
+        "health-held",
+        "Hold one feature of ten",
+        "Ten features are pinned that make the model say the words they fire on. \"health\" is held while it writes: press Write, and its day begins with a healthy breakfast. Then hold another."
     ),
     exhibit!(
         "country-patched",
@@ -116,6 +121,11 @@ pub const GALLERY: [Exhibit; 12] = [
         "sea",
         "A change you can see, and no proof",
         "Its childhood moves to the coast. That looks like an effect; over all pairs it is not told apart from nothing. A story is not yet evidence."
+    ),
+    exhibit!(
+        "the-held",
+        "It knows the word and does not say it",
+        "This feature fires on \"the\" and on hardly anything else. Held at every token it makes \"the\" no likelier: where a feature fires is not what it does."
     ),
     exhibit!(
         "truth",

@@ -50,8 +50,8 @@ pub struct Flags {
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
-    /// Write a page of documentation too: the ten features that raise their words most on the prompts that choose, and
-    /// how many of all stand out.
+    /// Write a page of documentation too: the features that raise their words most on the prompts that choose, and how many
+    /// of all stand out.
     #[arg(long, value_name = "FILE.md")]
     markdown: Option<PathBuf>,
 }

@@ -4,8 +4,8 @@ use super::{Report, Steered};
 use std::fmt::Write;
 use tiller_interp::sae::SteeredChoice;
 
-/// Features of the documentation's table.
-const SHOWN: usize = 10;
+/// Features of the documentation's table that raise their words.
+const RAISED: usize = 10;
 
 /// What is said of one feature at its chosen strength.
 struct Line {
@@ -75,8 +75,9 @@ fn counts(report: &Report) -> String {
         _ => format!("; {too_costly} cost too much at every strength"),
     };
     format!(
-        "Of {} features tried, {} raise the words of their label beyond every control, {} lower them so, and of {} the \
-         interval does not leave the controls{too_costly}. {} were left out, as their label names no tokens of its own.\n",
+        "Of {} features tried, {} raise the words of their label beyond every control, {} lower them so, and of {} the\n\
+         interval does not leave the controls{too_costly}.\n{} were left out, as their label names no tokens of \
+         its own.\n",
         report.features.len(),
         of("raised"),
         of("lowered"),
@@ -85,12 +86,16 @@ fn counts(report: &Report) -> String {
     )
 }
 
-/// The features that raise their words most on the prompts that choose, descending.
+/// The features by how much they raise their words on the prompts that choose, descending, as far as the tenth that
+/// raises them beyond its controls on the others: those that do not are passed on the way.
 fn furthest(report: &Report) -> Vec<(&Steered, &SteeredChoice)> {
     let mut features: Vec<(&Steered, &SteeredChoice)> =
         report.features.iter().filter_map(|of| Some((of, of.found.chosen.as_ref()?))).collect();
     features.sort_by(|a, b| b.1.choosing.total_cmp(&a.1.choosing));
-    features.truncate(SHOWN);
+    let raised = |(n, (_, chosen)): (usize, &(_, &SteeredChoice))| (verdict(chosen) == "raised").then_some(n);
+    if let Some(tenth) = features.iter().enumerate().filter_map(raised).nth(RAISED - 1) {
+        features.truncate(tenth + 1);
+    }
     features
 }
 
@@ -98,32 +103,31 @@ pub fn markdown(report: &Report) -> String {
     let each = report.prompts / 2;
     let shown = furthest(report);
     let failed = shown.iter().filter(|(_, chosen)| verdict(chosen) != "raised").count();
+    let Report { model, site, backend, controls, .. } = report;
     let mut page = format!(
         "# What features do\n\n\
-         Whether holding a feature of the SAE that comes along raises the words of its label, on {}\n\
-         (`{}`, {}). A label says on which tokens a feature is active; that it also makes the model say them does not \
-         follow.\n\n\
-         Each feature is held at a share of its largest value ({}), at every token. On {each} beginnings of sentences the \
-         share is chosen that moves the words furthest and adds at most {:.0} % to the perplexity of neutral text; the \
-         effect is measured on {each} others: by how many nats the log odds that the next token is one of the label's \
-         words rise, with the 95 % interval of the mean. Beside it, {} steps as long along other features of the same SAE, \
-         and {} along random directions: the least and the greatest mean for the same words. It stands out where all of \
-         its interval is further up (raised) or down (lowered) than any control goes either way.\n\n",
-        report.model,
-        report.site,
-        report.backend,
+         Whether holding a feature raises the words of its label, on {model}\n\
+         (`{site}`, {backend}). A label says on which tokens a feature is active; that it also makes the model say them\n\
+         does not follow. `tiller sae steer --model .. --sae public/sae/.. --labelled {} --markdown docs/features.md` writes\n\
+         this page, and a test holds the first and the last of its features against a new run.\n\n\
+         Of each label the feature that it fits best is tried, the best labels first. It is held at a share of its largest\n\
+         value ({}), at every token. On {each} beginnings of sentences the share is chosen that moves the words\n\
+         furthest and adds at most {:.0} % to the perplexity of neutral text; the effect is measured on {each} others: by how\n\
+         many nats the log odds that the next token is one of the label's words rise, with the 95 % interval of the mean.\n\
+         Beside it, {controls} steps as long along other features of the same SAE, and {controls} along random directions: the least and\n\
+         the greatest mean for the same words. A feature raises its words where all of the interval is further up than any\n\
+         control goes either way, and lowers them where it is further down.\n\n",
+        report.features.len(),
         list(&report.strengths),
         100.0 * report.most_cost,
-        report.controls,
-        report.controls,
     );
     page += &counts(report);
     let _ = write!(
         page,
-        "\nThe table has the {} that raised their words most on the choosing half; on the other half {failed} of them do \
-         not stand out.\n\n\
-         | feature | label | F1 | precision | recall | held at | effect, nats | other features | random | perplexity | |\n\
-         | ---: | --- | ---: | ---: | ---: | --- | --- | --- | --- | ---: | --- |\n",
+        "\nThe {} that raised their words most on the choosing half, as far as the tenth that also does on the other; {failed} of\n\
+         them do not. Perplexity is that of the neutral text, KL its next-token distributions' divergence.\n\n\
+         | feature | label | F1 | precision | recall | held at | effect, nats | other features | random | perplexity | KL | |\n\
+         | ---: | --- | ---: | ---: | ---: | --- | --- | --- | --- | ---: | ---: | --- |\n",
         shown.len(),
     );
     for (Steered { label, found, .. }, chosen) in shown {
@@ -132,8 +136,9 @@ pub fn markdown(report: &Report) -> String {
         let name = label.text.replace('|', "\\|");
         let _ = writeln!(
             page,
-            "| {} | {name} | {:.2} | {:.2} | {:.2} | {strength} | {effect} | {others} | {random} | {perplexity} | {verdict} |",
-            found.feature, label.f1, label.precision, label.recall
+            "| {} | {name} | {:.2} | {:.2} | {:.2} | {strength} | {effect} | {others} | {random} | {perplexity} | {:.2} | \
+             {verdict} |",
+            found.feature, label.f1, label.precision, label.recall, chosen.divergence
         );
     }
     page
