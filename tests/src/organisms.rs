@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use tiller_engine::{Edit, Gpu, Harvest, Positions, Site, TapRows};
 use tiller_experiment::Session;
+use tiller_interp::patch::Metric;
+use tiller_interp::probe::{CavLayer, CavOptions, Concept, concept_vectors};
 use tiller_interp::steer::TokenPair;
 
 /// What planted.json says of planted.gguf.
@@ -79,10 +81,15 @@ impl Organism {
         self.truth.pairs[concept].iter().map(pair).collect()
     }
 
+    /// The tokens of " good" and " bad".
+    pub fn answers(&self) -> [u32; 2] {
+        [&self.truth.answers.positive, &self.truth.answers.negative]
+            .map(|text| self.session.one_token(text).expect("an answer is one token"))
+    }
+
     /// The logit of " good" less that of " bad" after each prompt, with the edits.
     pub fn verdicts(&mut self, prompts: &[Vec<u32>], edits: &[Edit]) -> Vec<f32> {
-        let answer = |text: &str| self.session.one_token(text).expect("an answer is one token") as usize;
-        let (good, bad) = (answer(&self.truth.answers.positive), answer(&self.truth.answers.negative));
+        let [good, bad] = self.answers().map(|token| token as usize);
         let what = Harvest { prompts, sites: &[Site::Logits], rows: TapRows::Picks, edits };
         let mut verdicts = vec![0.0; prompts.len()];
         let sink = |reading: tiller_engine::Reading<'_>| {
@@ -99,4 +106,25 @@ impl Organism {
         let steered = self.verdicts(prompts, &[edit]);
         steered.iter().zip(&plain).map(|(steered, plain)| steered - plain).sum::<f32>() / plain.len() as f32
     }
+}
+
+/// Concept activation vectors of a planted concept after `block`, from some of its pairs; the verdict is looked at after
+/// others of the mood's.
+pub fn concept_layer(organism: &mut Organism, concept: &str, block: u32) -> CavLayer {
+    let pairs = organism.pairs(concept);
+    let prompts: Vec<Vec<u32>> = organism
+        .pairs("mood")
+        .into_iter()
+        .skip(96)
+        .flat_map(|pair| [pair.positive, pair.negative])
+        .step_by(4)
+        .collect();
+    let positive: Vec<Vec<u32>> = pairs[..96].iter().map(|pair| pair.positive.clone()).collect();
+    let others: Vec<Vec<u32>> = pairs[..96].iter().map(|pair| pair.negative.clone()).collect();
+    let [answer, wrong] = organism.answers();
+    let metric = Metric::LogitDifference { answer, wrong };
+    let what = Concept { positive: &positive, others: &others, prompts: &prompts, metric };
+    let (engine, sites, options) = (&mut organism.session.engine, [Site::ResidPost(block)], CavOptions::default());
+    let found = concept_vectors(engine, &what, &sites, &options, &(), |_, _| {}, |_| {});
+    pollster::block_on(found).expect("the organism runs").remove(0)
 }

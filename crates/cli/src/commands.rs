@@ -4,6 +4,7 @@ pub mod ablate;
 pub mod attribute;
 pub mod bench;
 pub mod capture;
+pub mod cav;
 pub mod function_vector;
 pub mod generate;
 pub mod grid;

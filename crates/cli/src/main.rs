@@ -28,6 +28,7 @@ use clap::error::{ContextKind, ErrorKind};
 use clap::{Parser, Subcommand};
 use commands::{
     ablate, attribute, bench, capture, function_vector, generate, grid, heads, lens, link, neurons, patch, probe, run,
+    ablate, attribute, bench, capture, cav, function_vector, generate, grid, heads, lens, neurons, patch, probe, run,
     sae, snmf, vector,
 };
 use std::error::Error;
@@ -67,6 +68,8 @@ enum Command {
     Grid(grid::Flags),
     /// Fit probes to labelled texts at every layer, with their controls.
     Probe(probe::Flags),
+    /// Whether an answer goes up along the direction of a concept: concept activation vectors beside random ones.
+    Cav(cav::Flags),
     /// Sparse autoencoders: features of texts, what they write, training, judging.
     #[command(subcommand)]
     Sae(sae::Sae),
@@ -98,6 +101,7 @@ fn main() -> ExitCode {
         Command::FunctionVector(flags) => pollster::block_on(function_vector::run(flags)),
         Command::Grid(flags) => pollster::block_on(grid::run(flags)),
         Command::Probe(flags) => pollster::block_on(probe::run(flags)),
+        Command::Cav(flags) => pollster::block_on(cav::run(flags)),
         Command::Sae(sae) => pollster::block_on(sae::run(sae)),
         Command::Snmf(flags) => pollster::block_on(snmf::run(*flags)),
         Command::Run(flags) => pollster::block_on(run::run(flags)),

@@ -753,6 +753,30 @@ fn attribute_and_heads_name_the_parts_that_answer() {
 }
 
 #[test]
+fn cav_sets_a_concept_beside_random_ones() {
+    let folder = TempDir::new().unwrap();
+    let write = |name: &str, texts: &[String]| {
+        let lines: String = texts.iter().map(|text| format!("{{\"text\": {text:?}}}\n")).collect();
+        let path = folder.path().join(name);
+        std::fs::write(&path, lines).unwrap();
+        path
+    };
+    let places = ["Paris", "Lyon", "Nice", "Lille", "Nantes", "Toulouse"];
+    let concept = write("concept.jsonl", &places.map(|place| format!("We took the train to {place}")));
+    let things = ["bread", "stones", "paper", "grass", "glass", "wool", "tin", "sand"];
+    let others = write("others.jsonl", &things.map(|thing| format!("There was a heap of {thing}")));
+    let prompts = write("prompts.jsonl", &[CAPITAL.to_string()]);
+    let files = ["--concept", text(&concept), "--others", text(&others), "--prompts", text(&prompts)];
+    let flags = ["--answer", " Paris", "--layers", "12", "--sets", "4"];
+    let found = json(&on_cpu("cav", &[&files[..], &flags, &["--json"]].concat()));
+    let layer = &found["layers"][0];
+    assert_eq!((&layer["site"], layer["random"].as_array().unwrap().len()), (&"blocks.12.hook_resid_post".into(), 4));
+    assert!(layer["concept"][0]["sensitivity"].is_number() && layer["used"].is_boolean(), "{found}");
+    let printed = on_cpu("cav", &[&files[..], &flags].concat());
+    assert!(printed.contains("of 1 layers"), "{printed}");
+}
+
+#[test]
 fn ablate_measures_every_head_beside_random_units() {
     let flags =
         ["--prompt", CAPITAL, "--answer", " Paris", "--by", "mean", "--without-cost", "--controls", "1", "--json"];

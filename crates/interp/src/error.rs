@@ -83,6 +83,12 @@ pub enum InterpError {
     OtherLens { site: tiller_engine::Site, width: usize },
     #[error("a lens needs at least one step, one position in each and a learning rate above 0: give other numbers")]
     LensOptions,
+    #[error(
+        "there are too few texts for concept vectors: give at least one prompt, six texts of the concept, and {others} others"
+    )]
+    TooFewForConcept { others: usize },
+    #[error("concept vectors need at least three sets, C above 0, and a step above 0 and below 1: give other numbers")]
+    ConceptOptions,
     #[error("there are no prompts to ask or to make the vector of: give at least one of each kind")]
     NoQueries,
     #[error("no words are named, or all there are: name some of the vocabulary's")]

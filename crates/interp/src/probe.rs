@@ -5,8 +5,10 @@
 //! always naming the commoner class would reach.
 
 mod apply;
+mod cav;
 mod control_task;
 mod covariance;
+mod derivative;
 mod erasure;
 mod evaluation;
 mod examples;
@@ -21,9 +23,12 @@ mod reading;
 mod ridge;
 mod split;
 mod sweep;
+mod welch;
 
 pub use apply::{TokenScore, token_scores};
+pub use cav::{Cav, CavLayer, CavOptions, Concept, concept_vectors};
 pub use control_task::ControlTask;
+pub use derivative::derivatives;
 pub use erasure::{AfterErasure, Erased, Erasing, erase_and_measure};
 pub use evaluation::{CalibrationBin, Confusion, Interval, Scores, auc, wilson};
 pub use examples::{Activations, Examples, Read};
@@ -33,3 +38,4 @@ pub use reading::read;
 pub use split::{Part, Split};
 pub use sweep::{LayerProbe, Prediction, Sweep, SweepOptions, fit, sweep};
 pub use tiller_sites::ProbeMethod;
+pub use welch::Welch;
