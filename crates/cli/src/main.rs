@@ -27,9 +27,8 @@ mod vector_output;
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Parser, Subcommand};
 use commands::{
-    ablate, attribute, bench, capture, function_vector, generate, grid, heads, lens, link, neurons, patch, probe, run,
-    ablate, attribute, bench, capture, cav, function_vector, generate, grid, heads, lens, neurons, patch, probe, run,
-    sae, snmf, vector,
+    ablate, attribute, bench, capture, cast, cav, function_vector, generate, grid, heads, layers, lens, link, model_diff,
+    neurons, patch, probe, robustness, run, sae, snmf, vector,
 };
 use std::error::Error;
 use std::process::ExitCode;
@@ -64,12 +63,20 @@ enum Command {
     Vector(vector::Flags),
     /// Make a vector of the demonstrations of a task, and have prompts without any do the task by it.
     FunctionVector(function_vector::Flags),
+    /// Steer only where the prompt is about something: find the condition, measure it, and write the experiment.
+    Cast(Box<cast::Flags>),
+    /// What one checkpoint has become of another, as a vector, and what adding it to the base does.
+    ModelDiff(model_diff::Flags),
     /// Search the layer and the strength at which a vector steers best, on pairs of texts.
     Grid(grid::Flags),
+    /// Steer at every layer, and hold against that the layers that cheap scores pick.
+    Layers(layers::Flags),
     /// Fit probes to labelled texts at every layer, with their controls.
     Probe(probe::Flags),
     /// Whether an answer goes up along the direction of a concept: concept activation vectors beside random ones.
     Cav(cav::Flags),
+    /// Whether a vector works in other contexts and words, at other strengths, and not on words that only look alike.
+    Robustness(robustness::Flags),
     /// Sparse autoencoders: features of texts, what they write, training, judging.
     #[command(subcommand)]
     Sae(sae::Sae),
@@ -99,9 +106,13 @@ fn main() -> ExitCode {
         Command::Heads(flags) => pollster::block_on(heads::run(flags)),
         Command::Vector(flags) => pollster::block_on(vector::run(flags)),
         Command::FunctionVector(flags) => pollster::block_on(function_vector::run(flags)),
+        Command::Cast(flags) => pollster::block_on(cast::run(*flags)),
+        Command::ModelDiff(flags) => pollster::block_on(model_diff::run(flags)),
         Command::Grid(flags) => pollster::block_on(grid::run(flags)),
+        Command::Layers(flags) => pollster::block_on(layers::run(flags)),
         Command::Probe(flags) => pollster::block_on(probe::run(flags)),
         Command::Cav(flags) => pollster::block_on(cav::run(flags)),
+        Command::Robustness(flags) => pollster::block_on(robustness::run(flags)),
         Command::Sae(sae) => pollster::block_on(sae::run(sae)),
         Command::Snmf(flags) => pollster::block_on(snmf::run(*flags)),
         Command::Run(flags) => pollster::block_on(run::run(flags)),

@@ -108,6 +108,25 @@ impl ModelSource {
         files
     }
 
+    /// As a recipe names the model, so that others can fetch it.
+    pub fn reference(&self) -> anyhow::Result<ModelRef> {
+        match self {
+            ModelSource::Hub(model) => Ok(model.clone()),
+            ModelSource::File(_) => {
+                let name = self.file_name();
+                let known = catalogue().into_iter().find(|entry| entry.model.file == name);
+                known.map(|entry| entry.model).with_context(|| {
+                    format!(
+                        "{name} is known by its path alone, which others do not have: name it as owner/name/file.gguf"
+                    )
+                })
+            }
+            ModelSource::Folder(_) | ModelSource::Repository { .. } => {
+                bail!("an experiment names a GGUF file: name the model as owner/name/file.gguf")
+            }
+        }
+    }
+
     /// The name of the model's file, or of its folder.
     pub fn file_name(&self) -> String {
         let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_string();

@@ -39,15 +39,13 @@ impl SteeringFlags {
         if !self.strength.is_finite() {
             bail!("the strength {} is no number that a vector can be multiplied by: give a finite one", self.strength);
         }
-        let refused = || format!("{} cannot be used", path.display());
-        let file = read(path, config, self.numbering).await.with_context(refused)?;
-        let chosen = self.choose(file.layers).with_context(refused)?;
+        let (method, chosen) = vector(path, self.layer, self.numbering, config).await?;
         let Some(direction) = Direction::along(&chosen.direction) else {
             bail!("{} cannot be used: its vector for layer {} is all zeros", path.display(), chosen.layer);
         };
         let vector = Vector {
             name: String::new(),
-            method: file.method,
+            method,
             layer: chosen.layer,
             direction,
             norm: chosen.norm,
@@ -58,18 +56,30 @@ impl SteeringFlags {
         // By way of a recipe's edit, so that the page and this program add the same numbers.
         Ok(Some(resolve_edit(&[vector], &edit)?))
     }
+}
 
-    fn choose(&self, mut vectors: Vec<VectorAtLayer>) -> anyhow::Result<VectorAtLayer> {
-        let layers: Vec<String> = vectors.iter().map(|vector| vector.layer.to_string()).collect();
-        let chosen = match self.layer {
-            Some(layer) => vectors.iter().position(|vector| vector.layer == layer),
-            None if vectors.len() == 1 => Some(0),
-            None => bail!("it has vectors for several layers: choose one of {} with --layer", layers.join(", ")),
-        };
-        match chosen {
-            Some(chosen) => Ok(vectors.swap_remove(chosen)),
-            None => bail!("it has no vector for that layer: choose one of {} with --layer", layers.join(", ")),
-        }
+/// The vector of a file for one layer, and how it was made. `layer` may be left out where the file holds one only.
+pub async fn vector(
+    path: &Path,
+    layer: Option<u32>,
+    numbering: Option<VectorNumbering>,
+    config: &ModelConfig,
+) -> anyhow::Result<(String, VectorAtLayer)> {
+    let refused = || format!("{} cannot be used", path.display());
+    let file = read(path, config, numbering).await.with_context(refused)?;
+    Ok((file.method, choose(file.layers, layer).with_context(refused)?))
+}
+
+fn choose(mut vectors: Vec<VectorAtLayer>, layer: Option<u32>) -> anyhow::Result<VectorAtLayer> {
+    let layers: Vec<String> = vectors.iter().map(|vector| vector.layer.to_string()).collect();
+    let chosen = match layer {
+        Some(layer) => vectors.iter().position(|vector| vector.layer == layer),
+        None if vectors.len() == 1 => Some(0),
+        None => bail!("it has vectors for several layers: choose one of {} with --layer", layers.join(", ")),
+    };
+    match chosen {
+        Some(chosen) => Ok(vectors.swap_remove(chosen)),
+        None => bail!("it has no vector for that layer: choose one of {} with --layer", layers.join(", ")),
     }
 }
 

@@ -93,8 +93,14 @@ pub enum InterpError {
     NoQueries,
     #[error("no words are named, or all there are: name some of the vocabulary's")]
     NoWords,
-    #[error("there are {prompts} prompts, and at least {needed} are needed: half of them choose, and half report")]
-    TooFewPrompts { prompts: usize, needed: usize },
+    #[error(
+        "there are {given} prompts of a kind, and at least {needed} of each are needed: half of them choose, and half report"
+    )]
+    TooFewPrompts { given: usize, needed: usize },
+    #[error("the two checkpoints are no two of one model (base: {base}; tuned: {tuned}): give two of the same shape")]
+    UnlikeModels { base: String, tuned: String },
+    #[error("the prompts that the condition is for and the others are read alike at every layer: give others")]
+    NoCondition,
     #[error("there are no neutral texts: give at least one of two tokens or more")]
     NoNeutralTexts,
 }

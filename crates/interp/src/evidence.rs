@@ -9,7 +9,7 @@ pub(crate) mod next_words;
 mod openings;
 
 pub use estimate::Estimate;
-pub(crate) use likelihood::{Neutral, log_odds};
+pub(crate) use likelihood::{Neutral, ending_log_probs, log_odds};
 pub(crate) use next_words::NextWords;
 pub use next_words::{WordEffect, WordSeeds, halves, word_effect};
 pub use openings::OPENINGS;

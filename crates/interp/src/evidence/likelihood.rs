@@ -125,6 +125,35 @@ pub(crate) async fn log_odds(
     Ok(odds)
 }
 
+/// The log probability of each ending after `prompt`, in nats: the sum over its tokens. With edits, as if the prompt had
+/// been given and the model were writing the ending.
+pub(crate) async fn ending_log_probs(
+    engine: &mut Engine,
+    prompt: &[u32],
+    endings: &[&[u32]],
+    edits: &[Edit],
+    controls: &impl Controls,
+) -> Result<Vec<f64>, InterpError> {
+    let texts: Vec<Vec<u32>> = endings.iter().map(|ending| [prompt, ending].concat()).collect();
+    let longest = texts.iter().map(Vec::len).max().unwrap_or(0);
+    let edits: Vec<Edit> = edits.iter().map(|edit| at_listed(edit, prompt.len(), longest)).collect();
+    let mut found = vec![0.0; endings.len()];
+    log_probs(
+        engine,
+        &texts,
+        &edits,
+        controls,
+        |_, _| {},
+        |text, position, next, distribution| {
+            if position + 1 >= prompt.len() {
+                found[text] += distribution.at(next as usize);
+            }
+        },
+    )
+    .await?;
+    Ok(found)
+}
+
 /// Hands `sink` the distribution after each token but the last of each text, with the text's number, the position, and
 /// the token that comes next.
 async fn log_probs(

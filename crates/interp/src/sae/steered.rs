@@ -99,7 +99,7 @@ pub async fn steered_features(
     mut sink: impl FnMut(SteeredFeature),
 ) -> Result<(), InterpError> {
     if plan.prompts.len() < FEWEST_PROMPTS {
-        return Err(InterpError::TooFewPrompts { prompts: plan.prompts.len(), needed: FEWEST_PROMPTS });
+        return Err(InterpError::TooFewPrompts { given: plan.prompts.len(), needed: FEWEST_PROMPTS });
     }
     if plan.strengths.is_empty() {
         return Err(InterpError::NoStrengths);
