@@ -67,8 +67,9 @@ fn a_compact_vector_steers_as_the_whole_one_up_to_the_error_it_states() {
     let steered = log_probs(engine, &texts, &edit(&whole));
     let effect = log_odds(&texts, &steered) - log_odds(&texts, &plain);
     assert!(effect > 1.0, "the vector steers: {effect}");
-    // At most: the share of the effect that may be lost or added, and the divergence in nats.
-    for (code, lost, nats) in [(Code::Q8, 0.005, 0.0005), (Code::Q4, 0.05, 0.01), (Code::Signs, 0.3, 0.2)] {
+    // At most: the share of the effect that may be lost or added, and the divergence in nats. 0.05 nats is what a code of
+    // vectors may cost at all.
+    for (code, lost, nats) in [(Code::Q8, 0.005, 0.0005), (Code::Q4, 0.05, 0.01), (Code::Signs, 0.15, 0.05)] {
         let compact = whole.compacted(code);
         let (_, error) = compact.code().unwrap();
         let found = log_probs(engine, &texts, &edit(&compact));
@@ -76,6 +77,5 @@ fn a_compact_vector_steers_as_the_whole_one_up_to_the_error_it_states() {
         let nats_off = divergence(&steered, &found);
         println!("{code:?}: relative error {error:.4}, effect {off:+.4} of {effect:.2} nats, divergence {nats_off:.5}");
         assert!(off.abs() <= lost && nats_off <= nats, "{code:?}: {off} of the effect, {nats_off} nats");
-        assert!(divergence(&found, &plain) > 10.0 * nats_off, "{code:?}: what is left is the vector's effect");
     }
 }

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 use tiller_experiment::Session;
-use tiller_formats::Quant;
+use tiller_formats::{Gguf, Quant};
 use tiller_interp::InterpError;
-use tiller_interp::steer::{DifferencePlan, model_difference};
+use tiller_interp::steer::{DifferencePlan, ModelDifference, model_difference, random_direction};
 use tiller_model::TinyLlama;
 
 fn load(model: &TinyLlama) -> Session {
@@ -18,32 +18,54 @@ fn prompts() -> Vec<Vec<u32>> {
 
 const LAYERS: [u32; 2] = [0, 1];
 
-#[test]
-fn adding_the_difference_brings_the_base_nearer_to_the_other_checkpoint_and_random_vectors_do_not() {
-    let model = TinyLlama { quant: Quant::F32, ..TinyLlama::default() };
-    let (mut base, mut tuned) = (load(&model), load(&TinyLlama { seed: 2, ..model }));
-    let prompts = prompts();
-    let neutral: Vec<u32> = (0..16).map(|i| 5 + 13 * i % 240).collect();
+/// The model with the same vector added to every token's embedding.
+fn shifted(model: &TinyLlama) -> Session {
+    let mut file = model.to_gguf().expect("it is whole blocks wide");
+    let header = pollster::block_on(Gguf::read(&file)).expect("it was just written");
+    let embedding = header.tensor("token_embd.weight").expect("every model has one");
+    let (start, width) = (embedding.offset as usize, embedding.shape[1]);
+    let shift = random_direction(5, width);
+    for (n, number) in file[start..start + embedding.bytes as usize].chunks_exact_mut(4).enumerate() {
+        let value = f32::from_le_bytes(number.try_into().expect("four bytes"));
+        number.copy_from_slice(&(value + SHIFT * shift[n % width]).to_le_bytes());
+    }
+    pollster::block_on(Session::load(&file, None, 512, &(), |_, _| {})).expect("it loads")
+}
+
+/// About as long as the stream.
+const SHIFT: f32 = 6.0;
+
+fn compare(base: &mut Session, tuned: &mut Session) -> ModelDifference {
+    let (prompts, neutral) = (prompts(), (0..16).map(|i| 5 + 13 * i % 240).collect::<Vec<u32>>());
     let plan =
         DifferencePlan { prompts: &prompts, layers: &LAYERS, strength: 1.0, neutral: &neutral, seeds: &[1, 2, 3, 4] };
     let found = model_difference(&mut base.engine, &mut tuned.engine, &plan, &(), |_, _| {});
-    let found = pollster::block_on(found).expect("they are of one shape");
+    pollster::block_on(found).expect("they are of one shape")
+}
+
+#[test]
+fn a_change_that_all_prompts_share_is_found_and_random_vectors_do_not_replace_it() {
+    let model = TinyLlama { quant: Quant::F32, tied_embeddings: false, ..TinyLlama::default() };
+    let mut base = load(&model);
+    let found = compare(&mut base, &mut shifted(&model));
     assert_eq!(found.layers.iter().map(|at| at.made.layer).collect::<Vec<_>>(), LAYERS);
-    for at in &found.layers {
-        assert!(at.made.norm > 0.0 && (0.0..=1.0).contains(&at.shared) && at.random.len() == 4, "{at:?}");
-    }
-    println!("{:?} {:?} {:?}", found.divergence_plain, found.gained, found.layers);
     let best = found.layers.iter().find(|at| Some(at.made.layer) == found.best).unwrap();
     let random = best.random.iter().copied().fold(f64::INFINITY, f64::min);
-    assert!(best.divergence.mean < random && best.divergence.mean < found.divergence_plain.mean, "{best:?}");
-    assert!(found.layers.iter().all(|at| at.perplexity.is_finite()) && found.best.is_some());
+    let (plain, with_it) = (found.divergence_plain.mean, best.divergence.mean);
+    assert!(best.random.len() == 4 && with_it < 0.5 * plain && with_it < 0.5 * random, "{with_it}, {plain}, {random}");
+    assert!(found.layers[0].shared > 0.5 && found.gained.unwrap().interval.unwrap().0 > 0.0);
+    assert!(found.layers.iter().all(|at| at.perplexity.is_finite()));
+}
 
-    // A checkpoint differs from itself by nothing, and nothing is what the vector does.
-    let mut same = load(&TinyLlama { quant: Quant::F32, ..TinyLlama::default() });
-    let found = model_difference(&mut base.engine, &mut same.engine, &plan, &(), |_, _| {});
-    let found = pollster::block_on(found).expect("they are of one shape");
-    assert!(found.layers.iter().all(|at| at.made.norm == 0.0 && at.shared == 0.0 && at.divergence.mean == 0.0));
-    assert_eq!(found.divergence_plain.mean, 0.0);
+#[test]
+fn two_models_that_have_nothing_in_common_share_no_change_and_a_model_with_itself_has_none() {
+    let model = TinyLlama { quant: Quant::F32, ..TinyLlama::default() };
+    let mut base = load(&model);
+    let unrelated = compare(&mut base, &mut load(&TinyLlama { seed: 2, ..model.clone() }));
+    assert!(unrelated.layers.iter().all(|at| at.made.norm > 0.0 && at.shared < 0.5));
+    let same = compare(&mut base, &mut load(&model));
+    assert!(same.layers.iter().all(|at| at.made.norm == 0.0 && at.shared == 0.0 && at.divergence.mean == 0.0));
+    assert_eq!(same.divergence_plain.mean, 0.0);
 }
 
 #[test]

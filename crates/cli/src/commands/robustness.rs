@@ -153,13 +153,16 @@ fn summary(found: &Robustness, alike: &[String]) -> String {
     if let Some((low, high)) = found.window {
         let _ = writeln!(text, "It works from {low}x to {high}x.");
     }
-    for friend in &found.false_friends {
+    for friend in found.false_friends.iter().flatten() {
         let _ = writeln!(
             text,
             "False friend:{} lies {:.0} % as far along it as the words do",
             alike[friend.look_alike],
             100.0 * friend.score
         );
+    }
+    if !alike.is_empty() && found.false_friends.is_none() {
+        text += "The words themselves do not lie along it, so that nothing is said of words that look like them.\n";
     }
     let reasons: Vec<&str> = found.fragile.iter().map(|why| reason(*why)).collect();
     text + &match reasons.is_empty() {
@@ -170,7 +173,7 @@ fn summary(found: &Robustness, alike: &[String]) -> String {
 
 fn reason(why: Fragility) -> &'static str {
     match why {
-        Fragility::NoEffect => "no strength has an effect that is surely above zero at this cost",
+        Fragility::NoEffect => "no strength has an effect that is surely above a fifth of a nat at this cost",
         Fragility::Contexts => "it fails in more than a fifth of the contexts",
         Fragility::Wording => "it depends on the wording in more than a fifth of the contexts",
         Fragility::Chance => "a random direction is right as often",

@@ -58,8 +58,9 @@ pub struct ModelDifference {
     pub best: Option<u32>,
 }
 
-/// Compares two checkpoints of one architecture and vocabulary (in a smaller form Rimsky and others' and REFLEX's "what did
-/// tuning add": the mean over prompts of tuned less base, read at the last token), and adds what it finds to the base.
+/// Compares two checkpoints of one architecture and vocabulary: the mean over prompts of tuned less base, read at the last
+/// token (REFLEX's difference of models, which that method divides further by whose answers are right), and adds what it
+/// finds to the base.
 ///
 /// `progress` is told the layers done and in all. Errors where the models are of different shapes, for fewer than
 /// [`FEWEST_DIFFERENCE_PROMPTS`] prompts or no layers, where an output is not finite, and as the engine's harvest.

@@ -76,7 +76,7 @@ pub struct FalseFriend {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fragility {
-    /// No strength has an effect that is surely above zero at an acceptable cost.
+    /// No strength has an effect that is surely above a fifth of a nat at an acceptable cost.
     NoEffect,
     /// In more than a fifth of the contexts it does nothing or the contrary.
     Contexts,
@@ -99,16 +99,21 @@ pub struct Robustness {
     /// Of those at an acceptable cost, the strength that is right in most contexts, and of equals has the largest effect.
     pub best: Option<AtStrength>,
     pub random: Vec<RandomShare>,
-    /// The smallest and the largest size of a strength with an effect surely above zero at an acceptable cost.
+    /// The smallest and the largest size of a strength with an effect surely above a fifth of a nat at an acceptable cost.
     pub window: Option<(f32, f32)>,
-    /// Descending by score; those above a half.
-    pub false_friends: Vec<FalseFriend>,
+    /// Descending by score; those above a half. `None` where no words were given, or the concept's own words do not lie
+    /// along the vector, so that nothing can be said of others.
+    pub false_friends: Option<Vec<FalseFriend>>,
     /// Nothing where the vector is robust.
     pub fragile: Vec<Fragility>,
 }
 
 /// Shares of contexts that a robust vector reaches.
 const MOST_CONTEXTS: f64 = 0.8;
+/// An effect below this, in nats, is none: it changes odds by less than a fifth.
+const LEAST_EFFECT: f64 = 0.2;
+/// By how many of their deviations the concept's words have to lie further along than unrelated ones.
+const APART: f64 = 2.0;
 /// What a robust vector's strengths span.
 const WIDE: f32 = 2.0;
 /// Of the concept's own words, how far along the vector a false friend lies (Coffee/Coffins: half of the largest).
@@ -156,7 +161,7 @@ pub async fn robustness(
         .filter(affordable)
         .copied()
         .max_by(|a, b| a.right.total_cmp(&b.right).then(a.effect.mean.total_cmp(&b.effect.mean)));
-    let sure = |at: &&AtStrength| at.effect.interval.is_some_and(|(low, _)| low > 0.0);
+    let sure = |at: &&AtStrength| at.effect.interval.is_some_and(|(low, _)| low > LEAST_EFFECT);
     let sizes = || strengths.iter().filter(affordable).filter(sure).map(|at| at.strength.abs());
     let window = sizes().min_by(f32::total_cmp).zip(sizes().max_by(f32::total_cmp));
 
@@ -172,7 +177,7 @@ pub async fn robustness(
         }
     }
     let false_friends = false_friends(engine, plan, &unit, controls).await?;
-    let fragile = fragile(best, window, &random, &false_friends);
+    let fragile = fragile(best, window, &random, false_friends.as_deref().unwrap_or_default());
     Ok(Robustness { perplexity_plain: neutral.perplexity, strengths, best, random, window, false_friends, fragile })
 }
 
@@ -225,9 +230,9 @@ async fn false_friends(
     plan: &RobustnessPlan<'_>,
     unit: &[f32],
     controls: &impl Controls,
-) -> Result<Vec<FalseFriend>, InterpError> {
+) -> Result<Option<Vec<FalseFriend>>, InterpError> {
     if plan.words.is_empty() || plan.look_alikes.is_empty() || plan.unrelated.is_empty() {
-        return Ok(Vec::new());
+        return Ok(None);
     }
     let prompts = [plan.words, plan.look_alikes, plan.unrelated].concat();
     let mut along = vec![0.0; prompts.len()];
@@ -240,16 +245,19 @@ async fn false_friends(
     let (look_alikes, unrelated) = rest.split_at(plan.look_alikes.len());
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     let (one, zero) = (mean(words), mean(unrelated));
-    // Where its own words do not lie along the vector, nothing can be said of others.
-    if !(one > zero && one.is_finite() && zero.is_finite()) {
-        return Ok(Vec::new());
+    let variance =
+        |values: &[f64], mean: f64| values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / values.len() as f64;
+    let deviation = ((variance(words, one) + variance(unrelated, zero)) / 2.0).sqrt();
+    // What is no number lies nowhere.
+    if !(one - zero > APART * deviation && one > zero) {
+        return Ok(None);
     }
     let scored = look_alikes.iter().enumerate();
     let mut found: Vec<FalseFriend> =
         scored.map(|(look_alike, x)| FalseFriend { look_alike, score: (x - zero) / (one - zero) }).collect();
     found.retain(|friend| friend.score > FIRES);
     found.sort_by(|a, b| b.score.total_cmp(&a.score));
-    Ok(found)
+    Ok(Some(found))
 }
 
 fn fragile(
