@@ -96,7 +96,7 @@ fn a_vector_under_a_condition_on_cooking_steers_where_the_prompt_is_about_cookin
     let condition = pollster::block_on(find_condition(engine, &plan, &(), |_, _| {})).unwrap();
     println!("{:?}\n{:?}\n{:?}", condition.chosen_by, condition.reported, condition.random);
     assert!(condition.reported.matching_interval.low > condition.reported.other_interval.high, "{condition:?}");
-    let random = condition.random.iter().map(|random| random.f1).fold(0.0, f64::max);
+    let random = condition.random.iter().map(|random| random.reported.f1).fold(0.0, f64::max);
     assert!(condition.reported.f1 > random, "{} beside {random}", condition.reported.f1);
 
     let made = extract(engine, VectorMethod::MeanDifference, &pairs, &[16], &(), |_, _| {});
@@ -111,7 +111,6 @@ fn a_vector_under_a_condition_on_cooking_steers_where_the_prompt_is_about_cookin
         other: &unseen(&other),
         endings: &endings,
         neutral: &neutral,
-        seeds: &[1],
     };
     let report = pollster::block_on(conditional_effect(engine, &plan, &(), |_, _| {})).unwrap();
     println!("{report:?}");

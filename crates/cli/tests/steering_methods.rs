@@ -115,7 +115,7 @@ fn cast_finds_a_condition_and_writes_an_experiment_that_runs() {
     let found = run("6,10,14", &["--recipe", &recipe, "--json"]);
     let condition = &found["condition"];
     assert!([6, 10, 14].contains(&condition["layer"].as_u64().unwrap()), "{condition}");
-    for gating in [&condition["chosen_by"], &condition["reported"], &condition["random"][0]] {
+    for gating in [&condition["chosen_by"], &condition["reported"], &condition["random"][0]["reported"]] {
         assert!((0.0..=1.0).contains(&gating["f1"].as_f64().unwrap()), "{gating}");
     }
     let effect = &found["effect"];

@@ -16,7 +16,9 @@ mod robustness;
 mod separability;
 mod vocabulary;
 
-pub use conditional::{ConditionPlan, ConditionTest, FEWEST_CONDITION_PROMPTS, FoundCondition, Gating, find_condition};
+pub use conditional::{
+    ConditionPlan, ConditionTest, FEWEST_CONDITION_PROMPTS, FoundCondition, Gating, RandomCondition, find_condition,
+};
 pub use conditional_effect::{ConditionalPlan, ConditionalReport, GatedEffect, conditional_effect};
 pub use contrast::{Contrast, TokenPair};
 pub use extraction::{Extraction, LayerDirection, extract};

@@ -149,7 +149,6 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
         other: &unseen(&other_tokens),
         endings: &endings,
         neutral: &neutral,
-        seeds: &seeds,
     };
     let effect = conditional_effect(&mut session.engine, &plan, &(), |_, _| {}).await?;
 
@@ -283,7 +282,7 @@ fn summary(condition: &FoundCondition, layer: u32, strength: f32, effect: &Condi
     let _ = writeln!(text, "  on prompts that chose it   {}", share(&condition.chosen_by));
     let _ = writeln!(text, "  on unseen prompts          {}", share(&condition.reported));
     for random in &condition.random {
-        let _ = writeln!(text, "  a random vector's          {}", share(random));
+        let _ = writeln!(text, "  a random vector's          {}", share(&random.reported));
     }
     let _ =
         writeln!(text, "\nThe vector after block {layer} at {strength}x adds to what it is to make likelier, in nats");

@@ -56,8 +56,19 @@ pub struct FoundCondition {
     pub typical_norm: f32,
     pub chosen_by: Gating,
     pub reported: Gating,
-    /// Of random vectors, on the prompts that report.
-    pub random: Vec<Gating>,
+    /// Random vectors with the same search, on the prompts that report.
+    pub random: Vec<RandomCondition>,
+}
+
+/// A random vector as a condition, with the layer, threshold and side that were best for it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RandomCondition {
+    pub layer: u32,
+    #[serde(skip)]
+    pub vector: Vec<f32>,
+    pub above: bool,
+    pub threshold: f32,
+    pub reported: Gating,
 }
 
 /// How often a condition holds.
@@ -129,7 +140,13 @@ pub async fn find_condition(
         });
         let best = searched.reduce(|best, next| if next.0.is_better(&best.0) { next } else { best });
         let (threshold, half, vector) = best.expect("a layer was found above");
-        gating(&half[1], &vector, &threshold)
+        RandomCondition {
+            layer: half[0].layer,
+            above: threshold.above,
+            threshold: threshold.at as f32,
+            reported: gating(&half[1], &vector, &threshold),
+            vector: vector.iter().map(|&x| x as f32).collect(),
+        }
     });
     Ok(FoundCondition {
         layer: half[0].layer,
@@ -148,23 +165,36 @@ pub async fn find_condition(
 impl FoundCondition {
     /// As an edit takes it: looked at on the prompt's last token, and from then on as it was found there.
     pub fn condition(&self) -> Condition {
-        self.with_vector(self.vector.clone())
+        latched(self.layer, self.test, &self.vector, self.above, self.threshold)
     }
 
-    /// The same with another vector.
-    pub(super) fn with_vector(&self, vector: Vec<f32>) -> Condition {
-        let vector = vector.into();
-        Condition::Activation {
-            site: Site::ResidPost(self.layer),
-            test: match self.test {
-                ConditionTest::CosineToProjection => Test::CosineToProjection { vector },
-                ConditionTest::Cosine => Test::Cosine { vector },
-            },
-            above: self.above,
-            threshold: self.threshold,
-            positions: Positions::Last,
-            latched: true,
-        }
+    /// One that always holds from the prompt's last token on.
+    pub(super) fn always(&self) -> Condition {
+        latched(self.layer, ConditionTest::Cosine, &self.vector, true, BELOW_EVERY_COSINE)
+    }
+
+    /// The random ones, likewise.
+    pub(super) fn at_random(&self) -> impl Iterator<Item = Condition> {
+        let one =
+            |random: &RandomCondition| latched(random.layer, self.test, &random.vector, random.above, random.threshold);
+        self.random.iter().map(one)
+    }
+}
+
+const BELOW_EVERY_COSINE: f32 = -2.0;
+
+fn latched(layer: u32, test: ConditionTest, vector: &[f32], above: bool, threshold: f32) -> Condition {
+    let vector = vector.into();
+    Condition::Activation {
+        site: Site::ResidPost(layer),
+        test: match test {
+            ConditionTest::CosineToProjection => Test::CosineToProjection { vector },
+            ConditionTest::Cosine => Test::Cosine { vector },
+        },
+        above,
+        threshold,
+        positions: Positions::Last,
+        latched: true,
     }
 }
 

@@ -1,7 +1,7 @@
 //! What an edit under a condition does, on prompts that the condition is for and on others.
 
+use super::TokenPair;
 use super::conditional::{FoundCondition, Gating};
-use super::{TokenPair, random_direction};
 use crate::InterpError;
 use crate::evidence::{Estimate, Neutral, ending_log_probs};
 use serde::Serialize;
@@ -11,7 +11,7 @@ use tiller_engine::{Condition, Controls, Edit, Engine};
 #[derive(Clone, Copy, Debug)]
 pub struct ConditionalPlan<'a> {
     pub condition: &'a FoundCondition,
-    /// What is done where the condition holds; without a condition of its own. It acts from the prompt's last token on.
+    /// What is done where the condition holds, from the prompt's last token on; without a condition of its own.
     pub edit: &'a Edit,
     /// Prompts that had no part in finding the condition, of the kind that it is for.
     pub matching: &'a [Vec<u32>],
@@ -21,8 +21,6 @@ pub struct ConditionalPlan<'a> {
     pub endings: &'a [TokenPair],
     /// A neutral text, in tokens, whose perplexity is the cost.
     pub neutral: &'a [u32],
-    /// One random condition vector for each, with the condition's own layer, side and threshold.
-    pub seeds: &'a [u32],
 }
 
 /// What an edit does on prompts of both kinds.
@@ -30,9 +28,9 @@ pub struct ConditionalPlan<'a> {
 pub struct ConditionalReport {
     /// Under the condition.
     pub gated: GatedEffect,
-    /// Always.
+    /// Always, from the prompt's last token on.
     pub ungated: GatedEffect,
-    /// Under random conditions.
+    /// Under the random conditions that were searched beside it.
     pub random: Vec<GatedEffect>,
     pub perplexity_plain: f64,
     /// Of the neutral text.
@@ -63,10 +61,8 @@ pub async fn conditional_effect(
         return Err(InterpError::NoQueries);
     }
     let when = |condition: Condition| plan.edit.clone().when(condition);
-    let gated = when(plan.condition.condition());
-    let width = plan.condition.vector.len();
-    let random = plan.seeds.iter().map(|&seed| when(plan.condition.with_vector(random_direction(seed.into(), width))));
-    let all: Vec<Edit> = [plan.edit.clone(), gated].into_iter().chain(random).collect();
+    let conditions = [plan.condition.always(), plan.condition.condition()].into_iter();
+    let all: Vec<Edit> = conditions.chain(plan.condition.at_random()).map(when).collect();
 
     let prompts: Vec<(bool, &Vec<u32>)> = plan
         .matching
