@@ -27,8 +27,8 @@ mod vector_output;
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Parser, Subcommand};
 use commands::{
-    ablate, attribute, bench, capture, cast, cav, function_vector, generate, grid, heads, layers, lens, link, model_diff,
-    neurons, patch, probe, robustness, run, sae, snmf, vector,
+    ablate, attribute, bench, capture, cast, cav, function_vector, generate, grid, heads, layers, lens, link,
+    model_diff, neurons, patch, probe, robustness, run, sae, snmf, vector,
 };
 use std::error::Error;
 use std::process::ExitCode;
