@@ -71,7 +71,7 @@ impl SaeTraining {
         let mut recorder = Recorder::new(gpu, batch);
         let encoders = Table::numbers(&encoder.values, width);
         let directions = Table::numbers(&decoder.values, width);
-        let missed = Table::numbers(&errors, width);
+        let missed = Table::step_numbers(&errors, width);
 
         recorder.count_dead(&figures, dead_after);
         let x = recorder.less_vector(&given, &bias.values);
@@ -91,11 +91,11 @@ impl SaeTraining {
         };
         let less_x = Some(Beside::Less(Table::act(&x)));
         let written = Product { beside: less_x, ..Product::of(Table::act(&f), directions) };
-        recorder.product_into(&written, &errors, width, false);
+        recorder.product_into(&written, missed, false);
         recorder.squared_rows(missed, &figures);
         let mut along = recorder.product(&Product { slot: Some(FACTOR), ..Product::of(missed, directions.turned()) });
         let by_directions = Product { slot: Some(FACTOR), ..Product::of(Table::act(&f).turned(), missed) };
-        recorder.product_into(&by_directions, &by_decoder, width, false);
+        recorder.product_into(&by_directions, Table::numbers(&by_decoder, width), false);
 
         // What dead features make of what is left, less that: its opposite is what they are to reconstruct.
         let dead = setup.auxiliary.map(|auxiliary| {
@@ -111,7 +111,7 @@ impl SaeTraining {
             let along_dead =
                 recorder.product(&Product { if_dead, ..Product::of(Table::act(&error), directions.turned()) });
             let by_directions = Product { if_dead, ..Product::of(Table::act(&dead).turned(), Table::act(&error)) };
-            recorder.product_into(&by_directions, &by_decoder, width, true);
+            recorder.product_into(&by_directions, Table::numbers(&by_decoder, width), true);
             (dead, along_dead)
         });
 
@@ -126,7 +126,11 @@ impl SaeTraining {
             },
         };
         along = recorder.pre_gradients(&of, along, &by_scalars, &figures);
-        recorder.product_into(&Product::of(Table::act(&along).turned(), Table::act(&x)), &by_encoder, width, false);
+        recorder.product_into(
+            &Product::of(Table::act(&along).turned(), Table::act(&x)),
+            Table::numbers(&by_encoder, width),
+            false,
+        );
         let all_missed = WeightedSums { of: missed, weights: None, factor: 1.0, slot: Some(FACTOR) };
         recorder.column_sums(&all_missed, &by_bias, false);
         // The encoder reads what is left of an activation when the bias is taken off.

@@ -84,8 +84,8 @@ fn main(
     }
     by_scalars[feature] = sums[thread].x;
     by_scalars[dims.features + feature] = sums[thread].y;
-    let active = u32(sums[thread].z);
+    let count = u32(sums[thread].z);
     let silent = min(figures[1u + feature], LONG) + current.rows;
-    figures[1u + feature] = select(silent, 0u, active > 0u);
-    figures[1u + dims.features + feature] = active;
+    figures[1u + feature] = select(silent, 0u, count > 0u);
+    figures[1u + dims.features + feature] = count;
 }

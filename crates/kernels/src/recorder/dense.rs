@@ -23,6 +23,7 @@ pub struct Table<'a> {
 enum Of<'a> {
     Act(&'a Act),
     Numbers(&'a Vector, u32),
+    StepNumbers(&'a Vector, u32),
 }
 
 impl<'a> Table<'a> {
@@ -35,6 +36,11 @@ impl<'a> Table<'a> {
         Table { of: Of::Numbers(numbers, width), turned: false }
     }
 
+    /// As many rows of numbers as the step has, of those that there is room for.
+    pub fn step_numbers(numbers: &'a Vector, width: u32) -> Table<'a> {
+        Table { of: Of::StepNumbers(numbers, width), turned: false }
+    }
+
     /// The transpose.
     pub fn turned(self) -> Table<'a> {
         Table { turned: !self.turned, ..self }
@@ -44,6 +50,7 @@ impl<'a> Table<'a> {
     pub(super) fn shape(&self) -> (u32, u32) {
         let (rows, cols) = match self.of {
             Of::Act(act) => (0, act.width()),
+            Of::StepNumbers(_, width) => (0, width),
             Of::Numbers(numbers, width) => ((numbers.len() / width.max(1) as usize) as u32, width),
         };
         if self.turned { (cols, rows) } else { (rows, cols) }
@@ -53,21 +60,22 @@ impl<'a> Table<'a> {
     pub(super) fn stride(&self) -> u32 {
         match self.of {
             Of::Act(act) => act.stride(),
-            Of::Numbers(_, width) => width,
+            Of::Numbers(_, width) | Of::StepNumbers(_, width) => width,
         }
     }
 
     pub(super) fn bound(&self) -> Bound {
         match self.of {
             Of::Act(act) => act.memory.clone().map_or(Bound::Unused, Bound::Memory),
-            Of::Numbers(numbers, _) => Bound::Memory(numbers.memory()),
+            Of::Numbers(numbers, _) | Of::StepNumbers(numbers, _) => Bound::Memory(numbers.memory()),
         }
     }
 
-    /// Whether its rows are what it says they are.
-    pub(super) fn is_whole(&self) -> bool {
+    /// Whether its rows are what it says they are, in a plan for so many rows.
+    pub(super) fn is_whole(&self, row_capacity: u32) -> bool {
         match self.of {
             Of::Act(act) => act.over == Over::Rows,
+            Of::StepNumbers(numbers, width) => width > 0 && numbers.len() >= row_capacity as usize * width as usize,
             Of::Numbers(numbers, width) => width > 0 && !numbers.is_empty() && numbers.len() % width as usize == 0,
         }
     }
@@ -107,9 +115,9 @@ impl Recorder {
         y
     }
 
-    /// A product into numbers that stay, `[len / width, width]`; `adds`: to what they are.
-    pub fn product_into(&mut self, product: &Product<'_>, into: &Vector, width: u32, adds: bool) {
-        self.product_to(product, Table::numbers(into, width), adds);
+    /// A product into numbers that stay; `adds`: to what they are.
+    pub fn product_into(&mut self, product: &Product<'_>, into: Table<'_>, adds: bool) {
+        self.product_to(product, into, adds);
     }
 
     fn product_to(&mut self, product: &Product<'_>, y: Table<'_>, adds: bool) {
@@ -120,11 +128,13 @@ impl Recorder {
             Some(Beside::Plus(beside)) => (1, Some(beside)),
             Some(Beside::Less(beside)) => (2, Some(beside)),
         };
+        let capacity = self.row_capacity;
         let fits = inner == b_rows
+            && !y.turned
             && y.shape() == (rows, cols)
             && beside.is_none_or(|beside| !beside.turned && beside.shape() == (rows, cols))
             && bias.is_none_or(|bias| bias.len() >= cols as usize)
-            && [Some(a), Some(b), Some(y), beside].iter().flatten().all(Table::is_whole);
+            && [Some(a), Some(b), Some(y), beside].iter().flatten().all(|table| table.is_whole(capacity));
         self.expect(fits, || {
             format!(
                 "a product of {rows} by {inner} with {b_rows} by {cols} into {:?} (0: the rows of a step)",

@@ -205,9 +205,10 @@ impl Recorder {
     pub fn squared_rows(&mut self, x: Table<'_>, figures: &Figures) {
         let (rows, width) = x.shape();
         let rows = if rows == 0 { self.row_capacity } else { rows };
-        self.expect(figures.rows >= self.row_capacity && rows >= self.row_capacity && x.is_whole(), || {
-            format!("errors of {} rows", figures.rows)
-        });
+        self.expect(
+            figures.rows >= self.row_capacity && rows >= self.row_capacity && x.is_whole(self.row_capacity),
+            || format!("errors of {} rows", figures.rows),
+        );
         self.recorded.push(Recorded {
             kernels: vec![Kernel::SquaredRows],
             dims: vec![width, x.stride(), 1 + 2 * figures.features],
@@ -265,7 +266,7 @@ impl Recorder {
     pub fn column_sums(&mut self, sums: &WeightedSums<'_>, into: &Vector, adds: bool) {
         let (rows, width) = sums.of.shape();
         let capacity = if rows == 0 { self.row_capacity } else { rows };
-        let fits = sums.of.is_whole()
+        let fits = sums.of.is_whole(self.row_capacity)
             && into.len() == width as usize
             && sums.weights.is_none_or(|weights| weights.len() >= capacity as usize);
         self.expect(fits, || format!("sums of {width} columns into {}", into.len()));

@@ -91,7 +91,7 @@ async fn of_numbers(gpu: Gpu, turned: [bool; 2]) -> Outcome {
             };
             let mut coefficients = [7.0; 31];
             coefficients[30] = by;
-            run(&gpu, 1, &coefficients, |r| r.product_into(&product, &y, cols as u32, adds)).await?;
+            run(&gpu, 1, &coefficients, |r| r.product_into(&product, Table::numbers(&y, cols as u32), adds)).await?;
             let wanted: Vec<Found> = plain
                 .iter()
                 .enumerate()
@@ -116,17 +116,24 @@ async fn of_steps(gpu: Gpu) -> Outcome {
         let table = floats(&gpu, &x, inner)?;
         let weights = vector(&gpu, &w)?;
         let squares = vector(&gpu, &vec![0.0; inner * inner])?;
+        let room = vector(&gpu, &vec![7.0; MANY as usize * cols])?;
         let mut recorder = Recorder::new(&gpu, MANY);
         let on_x = recorder.embed(&table);
         let x_table = Table::act(&on_x);
         let y = recorder.product(&Product::of(x_table, Table::numbers(&weights, cols as u32)));
-        recorder.product_into(&Product::of(x_table.turned(), x_table), &squares, inner as u32, false);
+        recorder.product_into(&Product::of(x_table.turned(), x_table), Table::numbers(&squares, inner as u32), false);
+        let weights_table = Table::numbers(&weights, cols as u32);
+        recorder.product_into(&Product::of(x_table, weights_table), Table::step_numbers(&room, cols as u32), false);
         recorder.tap(&y, TapRows::All);
         drop((on_x, y));
         let plan = recorder.finish().map_err(said)?;
         let got = tapped(&plan, &one_sequence(rows), &[], &[]).await?;
         agree(&got, &product(&x, &w, [rows, inner, cols], [false, false]), cols)
             .map_err(|what| format!("{rows} rows: {what}"))?;
+        let found = read(&room).await?;
+        if found[..got.len()] != got || found[got.len()..].iter().any(|&x| x != 7.0) {
+            return Err(format!("{rows} rows are not the same where they stay"));
+        }
         agree(&read(&squares).await?, &product(&x, &x, [inner, rows, inner], [true, false]), inner)
             .map_err(|what| format!("over {rows} rows: {what}"))?;
     }
@@ -143,7 +150,7 @@ async fn guarded(gpu: Gpu) -> Outcome {
         let product = Product { if_dead: Some(&figures), ..Product::of(left, right) };
         run(&gpu, 1, &[], |r| {
             r.count_dead(&figures, dead_after);
-            r.product_into(&product, &y, 1, false);
+            r.product_into(&product, Table::numbers(&y, 1), false);
         })
         .await?;
         let found = read(&y).await?;
@@ -156,7 +163,9 @@ async fn guarded(gpu: Gpu) -> Outcome {
 
 async fn refused(gpu: Gpu) -> Outcome {
     let (three, four) = (vector(&gpu, &[1.0; 3])?, vector(&gpu, &[1.0; 4])?);
-    let table = |numbers, width| Table::numbers(numbers, width);
+    fn table(numbers: &Vector, width: u32) -> Table<'_> {
+        Table::numbers(numbers, width)
+    }
     let bad = [
         ("other inner dimensions", Product::of(table(&three, 3), table(&four, 1)), &four, 1),
         ("another width", Product::of(table(&three, 1), table(&three, 3)), &four, 2),
@@ -171,7 +180,7 @@ async fn refused(gpu: Gpu) -> Outcome {
     ];
     for (what, product, into, width) in bad {
         let mut recorder = Recorder::new(&gpu, 1);
-        recorder.product_into(&product, into, width, false);
+        recorder.product_into(&product, table(into, width), false);
         if recorder.finish().is_ok() {
             return Err(format!("{what} was recorded"));
         }

@@ -1,9 +1,12 @@
 //! Autoencoders trained on the device beside the same ones trained on the CPU.
 //!
-//! Both start from one seed and read the same batches. They sum in another order, which is 2^-24 of a sum for each step of
-//! it; a step of Adam divides a gradient by its own size, so what a step moves is known about as well as the gradient is,
-//! and the differences of steps add up. Where a pre-activation is as close to its neighbour or threshold as the sums
-//! differ, one side takes a feature that the other does not: one of the batch's activations, in one feature.
+//! Both start from one seed and read the same batches. They sum in another order, so a sum differs by some 2^-24 of its
+//! terms; a step of Adam divides a gradient by its own size, so what a step moves is known about as well as the gradient
+//! is. What is compared is how far weights moved. While the rate warms up a step moves them by 2e-4, and the largest, a
+//! threshold's logarithm of -2.3, is stored to 2.4e-7, which is 1.2e-3 of that where it rounds the other way once; they
+//! are many. Where a pre-activation is as close to its neighbour or threshold as sums differ, one side takes a feature
+//! that the other does not; and a gradient that is 0 but for rounding is a step of either sign, as where a feature is
+//! alone at its only activation and still reads along what it writes: hence several features at once.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -66,22 +69,31 @@ fn device(gpu: &Gpu) -> impl FnMut(&Setup) -> Result<Box<dyn Device>, TrainError
     move |setup| Ok(Box::new(SaeTraining::new(&gpu, setup)?))
 }
 
-/// What a few steps come to, and how the last went.
-fn after(values: &[f32], width: usize, options: &TrainOptions, steps: usize, gpu: Option<&Gpu>) -> (Sae, Progress) {
+/// How far from each other two that moved may be, by how far they moved.
+const APART: f64 = 1e-3;
+
+/// What a few steps come to, how the last went, and how many features were found dead on the way, each time that was told.
+fn after(
+    values: &[f32],
+    width: usize,
+    options: &TrainOptions,
+    steps: usize,
+    gpu: Option<&Gpu>,
+) -> (Sae, Progress, usize) {
     let rows = RowsInMemory { values, width };
     let (mut trainer, mut batches) = Batches::begin(&rows, options).unwrap();
     if let Some(gpu) = gpu {
         trainer.move_to(&mut device(gpu)).unwrap();
         assert!(trainer.is_on_device());
     }
-    let mut last = None;
+    let mut told: Vec<Progress> = Vec::new();
     for step in 1..=steps {
-        last = block_on(trainer.step(&batches.next(&rows), step == steps)).unwrap().or(last);
+        told.extend(block_on(trainer.step(&batches.next(&rows), step == steps)).unwrap());
     }
     block_on(trainer.bring_back()).unwrap();
-    let last = last.unwrap();
+    let last = *told.last().unwrap();
     assert_eq!(last.step, steps);
-    (trainer.finish(), last)
+    (trainer.finish(), last, told.iter().map(|progress| progress.dead).sum())
 }
 
 /// The length of the difference over that of what `from` became.
@@ -98,21 +110,21 @@ fn threshold(sae: &Sae) -> Vec<f32> {
 }
 
 /// Odd widths, a batch that is no multiple of anything.
-fn cpu_and_device_agree(method: Method, auxiliary: Option<Auxiliary>, after_50: f64) {
+fn cpu_and_device_agree(method: Method, auxiliary: Option<Auxiliary>, learning_rate: f32, features_die: bool) {
     let (width, features, batch) = (37, 131, 90);
     let (_, values) = planted(width, 60, 2000, 3);
-    let mut options = TrainOptions { learning_rate: 2e-3, ..TrainOptions::new(method, features, batch, 200) };
+    let mut options = TrainOptions { learning_rate, ..TrainOptions::new(method, features, batch, 200) };
     options.auxiliary = auxiliary;
-    // Features die within the fifty steps: they are revived, or made anew.
-    options.dead_after = 10 * batch as u64;
+    // Where features die within the fifty steps, they are revived, or made anew.
+    options.dead_after = 5 * batch as u64;
     let gpu = gpu();
     let start = {
         let rows = RowsInMemory { values: &values, width };
         Batches::begin(&rows, &options).unwrap().0.finish()
     };
-    for (steps, tolerance) in [(1, 1e-4), (50, after_50)] {
-        let (own, own_progress) = after(&values, width, &options, steps, None);
-        let (found, progress) = after(&values, width, &options, steps, Some(&gpu));
+    for steps in [1, 50] {
+        let (own, own_progress, dead) = after(&values, width, &options, steps, None);
+        let (found, progress, _) = after(&values, width, &options, steps, Some(&gpu));
         let apart = [
             ("encoder", moved_apart(&found.w_enc, &own.w_enc, &start.w_enc)),
             ("directions", moved_apart(&found.w_dec, &own.w_dec, &start.w_dec)),
@@ -120,41 +132,42 @@ fn cpu_and_device_agree(method: Method, auxiliary: Option<Auxiliary>, after_50: 
             ("middle", moved_apart(&found.b_dec, &own.b_dec, &start.b_dec)),
             ("thresholds", moved_apart(&threshold(&found), &threshold(&own), &threshold(&start))),
         ];
-        println!("{method:?}, {steps} steps: {apart:.2e?}, {progress:?} for {own_progress:?}");
-        assert!(apart.iter().all(|(_, apart)| *apart < tolerance), "{method:?}, {steps} steps: {apart:?}");
+        println!("{method:?}, {steps} steps: {apart:?}, {progress:?} for {own_progress:?}, {dead} dead");
+        assert!(apart.iter().all(|(_, apart)| *apart < APART), "{method:?}, {steps} steps: {apart:?}");
         assert_eq!((progress.step, progress.dead), (own_progress.step, own_progress.dead));
         assert!((progress.l0 - own_progress.l0).abs() < 0.05, "{progress:?} for {own_progress:?}");
         assert!((progress.unexplained / own_progress.unexplained - 1.0).abs() < 1e-3);
         if steps == 50 {
             let moved = moved_apart(&found.w_dec, &start.w_dec, &vec![0.0; start.w_dec.len()]);
             assert!(moved > 0.03, "there is something to compare: {moved}");
+            assert_eq!(dead > 0, features_die, "{dead}");
         }
     }
 }
 
 #[test]
 fn topk_is_trained_on_the_device_as_on_the_cpu() {
-    cpu_and_device_agree(Method::TopK { k: 4 }, None, 1e-3);
+    cpu_and_device_agree(Method::TopK { k: 4 }, None, 2e-3, true);
 }
 
 #[test]
 fn dead_features_are_revived_on_the_device_as_on_the_cpu() {
-    cpu_and_device_agree(Method::TopK { k: 3 }, Some(Auxiliary { k: 12, weight: 1.0 / 32.0 }), 1e-3);
+    cpu_and_device_agree(Method::TopK { k: 3 }, Some(Auxiliary { k: 12, weight: 1.0 / 32.0 }), 2e-3, true);
 }
 
 #[test]
 fn batch_topk_is_trained_on_the_device_as_on_the_cpu() {
-    cpu_and_device_agree(Method::BatchTopK { k: 3 }, Some(Auxiliary { k: 12, weight: 1.0 / 32.0 }), 1e-3);
+    cpu_and_device_agree(Method::BatchTopK { k: 8 }, Some(Auxiliary { k: 12, weight: 1.0 / 32.0 }), 2e-3, false);
 }
 
 #[test]
-fn a_penalty_trains_on_the_device_as_on_the_cpu() {
-    cpu_and_device_agree(Method::Standard { sparsity: 2.0 }, None, 1e-3);
+fn a_penalty_trains_and_makes_dead_features_anew_on_the_device_as_on_the_cpu() {
+    cpu_and_device_agree(Method::Standard { sparsity: 60.0 }, None, 3e-2, true);
 }
 
 #[test]
 fn jumprelu_is_trained_on_the_device_as_on_the_cpu() {
-    cpu_and_device_agree(Method::JumpRelu { sparsity: 0.5, bandwidth: 0.2 }, None, 1e-3);
+    cpu_and_device_agree(Method::JumpRelu { sparsity: 0.5, bandwidth: 0.2 }, None, 2e-3, false);
 }
 
 #[test]
@@ -170,11 +183,12 @@ fn matching_pursuit_is_refused_by_the_device() {
 
 #[test]
 fn topk_on_the_device_finds_planted_features() {
-    const WIDTH: usize = 32;
-    const PLANTED: usize = 64;
-    let (directions, values) = planted(WIDTH, PLANTED, 20_000, 1);
+    const WIDTH: usize = 24;
+    const PLANTED: usize = 32;
+    const BATCH: usize = 96;
+    let (directions, values) = planted(WIDTH, PLANTED, 10_000, 1);
     let method = Method::TopK { k: 4 };
-    let options = TrainOptions { learning_rate: 3e-3, ..TrainOptions::new(method, 2 * PLANTED, 256, 1500) };
+    let options = TrainOptions { learning_rate: 3e-3, ..TrainOptions::new(method, 2 * PLANTED, BATCH, 800) };
     let rows = RowsInMemory { values: &values, width: WIDTH };
     let gpu = gpu();
     let before = gpu.work();
@@ -188,15 +202,15 @@ fn topk_on_the_device_finds_planted_features() {
     let cosine = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
     let is_found = |p: &&Vec<f32>| (0..sae.d_sae).any(|i| cosine(p, sae.direction(i)) > 0.9);
     let share = directions.iter().filter(is_found).count() as f64 / PLANTED as f64;
-    // A submit a step, and one for each time that the device was asked: 151 times for figures, once for four vectors.
+    // A submit a step, and one for each time that the device was asked: 81 times for figures, once for four vectors.
     let work = gpu.work() - before;
     println!("{:.1} % found; {work:?}", 100.0 * share);
     assert!(share >= 0.95, "{share}");
-    assert_eq!((said.len(), said.first(), said.last()), (151, Some(&1), Some(&1500)));
-    assert_eq!(work.submits, 1500 + 151 + 4);
-    let figures = 4 * (1 + 2 * 2 * PLANTED as u64 + 256);
+    assert_eq!((said.len(), said.first(), said.last()), (81, Some(&1), Some(&800)));
+    assert_eq!(work.submits, 800 + 81 + 4);
+    let figures = 4 * (1 + 2 * 2 * PLANTED as u64 + BATCH as u64);
     let weights = 4 * (2 * 2 * PLANTED * WIDTH + 2 * 2 * PLANTED + WIDTH) as u64;
-    assert_eq!(work.readback_bytes, 151 * figures + weights);
+    assert_eq!(work.readback_bytes, 81 * figures + weights);
 }
 
 #[test]
