@@ -32,7 +32,10 @@ pub async fn restore(bench: &mut Bench, live: &Live, reason: String) -> Result<(
         return Err(of_gpu("The GPU does not hold", again));
     }
     host::send(Event::DeviceLost { job: live.job, reason });
+    // What a training brought back from the lost device outlives it.
+    let training = bench.training.take();
     let model = load(bench, live, model, true).await?.expect("what is not here is fetched");
+    bench.training = training;
     host::send(Event::Restored { job: live.job, model });
     Ok(())
 }
