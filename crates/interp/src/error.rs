@@ -33,6 +33,11 @@ pub enum InterpError {
     NothingToRead { site: tiller_engine::Site },
     #[error("C and alpha have to be above 0, and the shrinkage above 0 and at most 1: give other numbers")]
     FitOptions,
+    #[error(
+        "a probe's hidden layer needs 1 to 1024 units, at least one step, a learning rate above 0 and a penalty of 0 or more: \
+         give other numbers"
+    )]
+    MlpOptions,
     #[error("nothing at {site} tells the classes apart, so that there is nothing to erase: choose another layer")]
     NothingToErase { site: tiller_engine::Site },
     #[error("the neutral text has {tokens} tokens, and needs at least {needed}: use a longer one")]

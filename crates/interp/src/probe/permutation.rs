@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 /// The training labels in another order. Within each group, where groups have texts of both classes: what a group's texts
 /// share stays as it is. Where no group has both, whole groups exchange their labels. Without groups, all texts.
-pub(super) fn permuted(labels: &[bool], groups: Option<&[u32]>, seed: u64) -> Vec<bool> {
-    let exchange = |places: &[usize], seed: u64, into: &mut [bool]| {
+pub(super) fn permuted<T: Copy + PartialEq>(labels: &[T], groups: Option<&[u32]>, seed: u64) -> Vec<T> {
+    let exchange = |places: &[usize], seed: u64, into: &mut [T]| {
         for (place, from) in shuffled(seed, places.len()).into_iter().enumerate() {
             into[places[place]] = labels[places[from]];
         }

@@ -33,6 +33,17 @@ impl Split {
     /// Half for training, a quarter each for validation and test, as near as the groups allow: the larger groups first,
     /// in an order of the seed's, each to the part that lacks most of what it has. Errors where a part would lack a class.
     pub fn of(labels: &[bool], groups: Option<&[u32]>, seed: u64) -> Result<Split, InterpError> {
+        let labels: Vec<usize> = labels.iter().map(|&label| label.into()).collect();
+        Split::of_classes(&labels, 2, groups, seed)
+    }
+
+    /// The same of labels of several classes, each below `classes`.
+    pub fn of_classes(
+        labels: &[usize],
+        classes: usize,
+        groups: Option<&[u32]>,
+        seed: u64,
+    ) -> Result<Split, InterpError> {
         let mut by_group: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
         for (text, group) in groups.unwrap_or_default().iter().enumerate() {
             by_group.entry(*group).or_default().push(text);
@@ -43,26 +54,27 @@ impl Split {
             false => (0..labels.len()).map(|text| vec![text]).collect(),
         };
         let of_class =
-            |texts: &[usize], label: bool| texts.iter().filter(|&&text| labels[text] == label).count() as f64;
+            |texts: &[usize], label: usize| texts.iter().filter(|&&text| labels[text] == label).count() as f64;
         let all: Vec<usize> = (0..labels.len()).collect();
-        let in_all = [false, true].map(|label| of_class(&all, label));
+        let counts_of = |texts: &[usize]| (0..classes).map(|label| of_class(texts, label)).collect::<Vec<f64>>();
+        let in_all = counts_of(&all);
 
         let mut order = shuffled(seed, units.len());
         order.sort_by_key(|&unit| std::cmp::Reverse(units[unit].len()));
         let mut parts = vec![Part::Training; labels.len()];
-        let mut have = [[0.0; 2]; SHARES.len()];
+        let mut have = vec![vec![0.0; classes]; SHARES.len()];
         for unit in order {
-            let counts = [false, true].map(|label| of_class(&units[unit], label));
+            let counts = counts_of(&units[unit]);
             let lack = |part: usize| -> f64 {
                 let of = |class: usize| {
                     let wanted = SHARES[part].1 * in_all[class];
                     if counts[class] == 0.0 { 0.0 } else { counts[class] * (wanted - have[part][class]) / wanted }
                 };
-                of(0) + of(1)
+                (0..classes).map(of).sum()
             };
             // Of equal lacks the earlier part.
             let part = (0..SHARES.len()).rev().max_by(|&a, &b| lack(a).total_cmp(&lack(b))).unwrap_or(0);
-            have[part] = [have[part][0] + counts[0], have[part][1] + counts[1]];
+            have[part].iter_mut().zip(&counts).for_each(|(have, count)| *have += count);
             units[unit].iter().for_each(|&text| parts[text] = SHARES[part].0);
         }
         match have.iter().flatten().all(|&count| count > 0.0) {
