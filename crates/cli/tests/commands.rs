@@ -753,6 +753,32 @@ fn attribute_and_heads_name_the_parts_that_answer() {
 }
 
 #[test]
+fn probe_reads_which_of_several_labels_a_text_has() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("kinds.csv");
+    let kinds = [("colour", ["red", "blue", "green", "white"]), ("number", ["two", "nine", "six", "ten"])];
+    let kinds = kinds.into_iter().chain([("animal", ["dog", "cat", "horse", "cow"])]);
+    let line = |kind: &str, word: &str, frame: &str| format!("{frame} {word},{kind}\n");
+    let frames = ["They wrote the word", "I thought of", "She said"];
+    let lines = kinds
+        .flat_map(|(kind, words)| words.into_iter().flat_map(move |word| frames.map(|frame| line(kind, word, frame))));
+    std::fs::write(&path, format!("text,label\n{}", lines.collect::<String>())).unwrap();
+    let flags = ["--data", text(&path), "--layers", "8,12", "--permutations", "2"];
+    let found = json(&on_cpu("probe", &[&flags[..], &["--json"]].concat()));
+    assert_eq!(found["classes"], json(r#"["colour", "number", "animal"]"#));
+    let chosen = &found["layers"][found["chosen"].as_u64().unwrap() as usize];
+    assert!(chosen["test"].as_f64().unwrap() > 0.6, "{chosen}");
+    assert_eq!(found["weights"].as_array().unwrap().len(), 3);
+    let printed = on_cpu("probe", &flags);
+    assert!(printed.contains("colour is read") && printed.contains("chosen"), "{printed}");
+    let model = model();
+    let given = ["probe", "--model", text(&model), "--backend", "cpu", "--method", "lda"];
+    assert!(refusal(&[&given[..], &flags].concat()).contains("more than two labels"));
+    let bent = json(&on_cpu("probe", &[&flags[..], &["--hidden", "8", "--json"]].concat()));
+    assert_eq!((&bent["method"], bent["layers"][0]["shuffled"].as_array().unwrap().len()), (&"mlp".into(), 2));
+}
+
+#[test]
 fn cav_sets_a_concept_beside_random_ones() {
     let folder = TempDir::new().unwrap();
     let write = |name: &str, texts: &[String]| {

@@ -24,7 +24,7 @@ pub use feature_edits::resolve_feature_edits;
 pub use function_prompts::{FEWEST_WORD_PAIRS, FunctionPromptsError};
 pub use lens_texts::lens_texts;
 pub use look_alikes::look_alikes;
-pub use probe_texts::{ProbeTexts, ProbeTextsError, read_at};
+pub use probe_texts::{ClassTexts, ProbeTexts, ProbeTextsError, read_at};
 pub use prompt::PromptError;
 pub use sae_place::{SaePlace, SaePlaceError};
 pub use self_check::{SELF_CHECK_TOLERANCE, self_check};

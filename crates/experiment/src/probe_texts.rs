@@ -2,7 +2,7 @@
 
 use crate::{PromptError, Session};
 use std::collections::BTreeMap;
-use tiller_interp::probe::{Examples, Read};
+use tiller_interp::probe::{ClassExamples, Examples, Read};
 use tiller_recipe::{DatasetError, LabelledText, Prompt, ReadAt, classes};
 
 /// Labelled texts in a model's tokens.
@@ -15,6 +15,18 @@ pub struct ProbeTexts {
     pub groups: Option<Vec<u32>>,
     /// The label that counts as positive, and the other.
     pub classes: [String; 2],
+}
+
+/// Texts of several classes in a model's tokens.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClassTexts {
+    pub tokens: Vec<Vec<u32>>,
+    /// By text, the place of its label among the names.
+    pub labels: Vec<usize>,
+    /// As in [`ProbeTexts`].
+    pub groups: Option<Vec<u32>>,
+    /// In the order in which they occur.
+    pub names: Vec<String>,
 }
 
 /// Why a dataset cannot be used with this model.
@@ -33,6 +45,30 @@ impl Session {
     /// empty.
     pub fn probe_texts(&self, rows: &[LabelledText]) -> Result<ProbeTexts, ProbeTextsError> {
         let classes = classes(rows)?;
+        let (tokens, groups) = self.labelled_tokens(rows)?;
+        let labels = rows.iter().map(|row| row.label == classes[0]).collect();
+        Ok(ProbeTexts { tokens, labels, groups, classes })
+    }
+
+    /// The same of texts with two labels or more. Errors where there is only one.
+    pub fn class_texts(&self, rows: &[LabelledText]) -> Result<ClassTexts, ProbeTextsError> {
+        let mut names: Vec<String> = Vec::new();
+        let mut labels = Vec::with_capacity(rows.len());
+        for row in rows {
+            let known = names.iter().position(|name| *name == row.label);
+            labels.push(known.unwrap_or(names.len()));
+            if known.is_none() {
+                names.push(row.label.clone());
+            }
+        }
+        if names.len() < 2 {
+            classes(rows)?;
+        }
+        let (tokens, groups) = self.labelled_tokens(rows)?;
+        Ok(ClassTexts { tokens, labels, groups, names })
+    }
+
+    fn labelled_tokens(&self, rows: &[LabelledText]) -> Result<(Vec<Vec<u32>>, Option<Vec<u32>>), ProbeTextsError> {
         let mut tokens = Vec::with_capacity(rows.len());
         for (n, row) in rows.iter().enumerate() {
             if row.text.is_empty() {
@@ -40,7 +76,6 @@ impl Session {
             }
             tokens.push(self.tokens(&Prompt::Text(row.text.clone()))?);
         }
-        let labels = rows.iter().map(|row| row.label == classes[0]).collect();
         let mut numbers: BTreeMap<&str, u32> = BTreeMap::new();
         let groups: Option<Vec<u32>> = rows
             .iter()
@@ -49,7 +84,14 @@ impl Session {
                 row.group.as_deref().map(|group| *numbers.entry(group).or_insert(next))
             })
             .collect();
-        Ok(ProbeTexts { tokens, labels, groups, classes })
+        Ok((tokens, groups))
+    }
+}
+
+impl ClassTexts {
+    pub fn examples(&self) -> ClassExamples<'_> {
+        let groups = self.groups.as_deref();
+        ClassExamples { tokens: &self.tokens, labels: &self.labels, classes: self.names.len(), groups }
     }
 }
 

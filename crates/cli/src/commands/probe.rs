@@ -1,18 +1,21 @@
 //! `tiller probe`: what can be read off the activations at each layer.
 
+mod classes;
+
 use crate::loaded::{DeviceFlags, Loaded};
 use crate::model_file::ModelSource;
 use crate::output;
 use anyhow::{Context, anyhow, bail};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::time::Instant;
 use tiller_engine::Site;
 use tiller_experiment::{ProbeTexts, finding};
 use tiller_interp::probe::{
-    Erased, Erasing, FitOptions, LayerProbe, Part, ProbeMethod, Read, Split, Sweep, SweepOptions, erase_and_measure,
-    fit, read,
+    ClassMethod, ClassOptions, Erased, Erasing, FitOptions, LayerProbe, MlpOptions, Part, ProbeMethod, Read, Split,
+    Sweep, SweepOptions, erase_and_measure, fit, read,
 };
 use tiller_recipe::{DATASETS, Finding, LabelledText, ShippedDataset, labelled_texts, labelled_texts_by};
 
@@ -22,7 +25,7 @@ pub struct Flags {
     #[arg(long, value_name = "FILE|FOLDER|REPO")]
     model: ModelSource,
     /// Texts with labels: CSV with the columns text, label and perhaps group, or the name of a dataset that comes along
-    /// (sentiment, truth, language, code, gender, tense). The first row's label counts as positive.
+    /// (sentiment, truth, language, code, gender, tense). The first row's label counts as positive. Of more than two labels a softmax probe reads which.
     #[arg(long, value_name = "FILE.csv|NAME")]
     data: String,
     /// How the probe is fitted: logistic, mass-mean, mass-mean-whitened, lda or ridge.
@@ -53,6 +56,9 @@ pub struct Flags {
     /// Ledoit and Wolf would have it].
     #[arg(long, value_name = "S")]
     shrinkage: Option<f64>,
+    /// Read through a hidden layer of so many units: what is there, if not by a straight cut.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    hidden: Option<u16>,
     /// Of the division of the texts and of all controls.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -142,7 +148,6 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
         rows.iter_mut().for_each(|row| row.group = None);
     }
     let mut loaded = flags.device.load(&flags.model).await?;
-    let texts = loaded.session.probe_texts(&rows)?;
     let blocks = loaded.session.engine.config().layers;
     let sites: Vec<Site> = match (flags.site, &flags.layers) {
         (Some(site), _) => vec![site],
@@ -153,6 +158,18 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
         ReadFlag::Last => Read::Last,
         ReadFlag::Mean => Read::Mean,
     };
+    if flags.hidden.is_some() || distinct_labels(&rows) > 2 {
+        if flags.method != ProbeMethod::Logistic || flags.erase {
+            bail!("more than two labels, or a hidden layer, go with --method logistic alone, and without --erase");
+        }
+        let method = match flags.hidden {
+            Some(hidden) => ClassMethod::Mlp(MlpOptions { hidden: hidden.into(), ..MlpOptions::default() }),
+            None => ClassMethod::Softmax { c: flags.c },
+        };
+        let options = ClassOptions { method, read: read_at, seed: flags.seed, permutations: flags.permutations };
+        return classes::run(&mut loaded, &rows, &sites, &options, flags.json).await;
+    }
+    let texts = loaded.session.probe_texts(&rows)?;
     let options = SweepOptions {
         method: flags.method,
         fit: FitOptions { c: flags.c, alpha: flags.alpha, shrinkage: flags.shrinkage },
@@ -163,6 +180,10 @@ pub async fn run(flags: Flags) -> anyhow::Result<()> {
     };
     let asked = Asked { rows, texts, sites, options, erase: flags.erase, with_finding: false };
     run_on(&mut loaded, asked, flags.json).await
+}
+
+fn distinct_labels(rows: &[LabelledText]) -> usize {
+    rows.iter().map(|row| &row.label).collect::<BTreeSet<_>>().len()
 }
 
 /// What is to be fitted, to what.
