@@ -1,4 +1,9 @@
 //! Which layer to steer at, without trying them: where the two sides of the pairs look most different.
+//!
+//! It does not work on SmolLM2-135M: at the layer that either divergence picks (the first, on four of the page's five sets
+//! of pairs) a vector of 0.15 times the stream's length has 11 to 46 % of the effect that it has where a sweep of all
+//! layers puts it. A few numbers of the stream are so large from the second block on that a softmax over it sees nothing
+//! else. What extraction suggests ([`super::Separability`]) has 117, 153, 80, 68 and 104 % on the same sets.
 
 use super::contrast::{Contrast, TokenPair};
 use crate::InterpError;
