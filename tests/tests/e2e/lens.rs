@@ -4,6 +4,7 @@ use crate::browser::DRAWN;
 use crate::looks::photograph;
 use crate::page::{Page, WRITTEN};
 use crate::recipes::{self, smollm2};
+use crate::small_models::tiny;
 use crate::stage::Stage;
 use anyhow::{Context, Result, ensure};
 use fantoccini::key::Key;
@@ -137,6 +138,49 @@ async fn the_lens_follows_the_prompt_and_the_vector_and_can_be_stopped() -> Resu
                 .await?;
             ensure!(note.as_str().is_some_and(|note| note.contains("last 64 of")), "{note}");
             photograph(&page, "lens-long").await
+        })
+        .await
+}
+
+#[tokio::test]
+async fn a_tuned_lens_is_trained_when_asked_for_told_beside_the_logit_lens_and_kept() -> Result<()> {
+    let stage = Stage::set_small("tuned-lens").await?;
+    let profile = stage.profile()?;
+    let lens = Lens { tuned: true, ..Lens::default() };
+    let recipe = Recipe { view: View::Lens, lens, ..recipes::plain(tiny()) };
+    let address = stage.address("/?backend=cpu") + &recipes::link(&recipe)?;
+    let judged = "return document.querySelector('[data-testid=lens-tuning]')?.textContent ?? ''";
+    stage
+        .play(&profile, async |page| {
+            page.open_and_agree(&address).await?;
+            page.until_ready().await?;
+            let told = |told: &String| told.contains("It is trained once for this model");
+            page.until_read(judged, "it says that it would have to be trained", WRITTEN, told).await?;
+            let seen: Shown = until(&page, "nothing is read unasked", |shown| shown.state == "none").await?;
+            ensure!(seen.rows.is_empty(), "{seen:?}");
+
+            page.click("read").await?;
+            let begun = Instant::now();
+            let told = |told: &String| told.contains("nats from the model's own") && told.contains("shuffled");
+            page.until_read(judged, "it is trained and judged", WRITTEN, told).await?;
+            stage.took("trained a lens of a tiny model", begun);
+            let tuned = until(&page, "the prompt is read through it", |shown| shown.state == "read").await?;
+            photograph(&page, "lens-tuned").await?;
+
+            let choose = |which: &str| {
+                format!(
+                    "const lens = document.querySelector('[data-testid=which-lens]');
+                     lens.value = '{which}';
+                     lens.dispatchEvent(new Event('change', {{ bubbles: true }}));"
+                )
+            };
+            page.browser.client.execute(&choose("logit"), vec![]).await?;
+            let read = |shown: &Shown| shown.state == "read" && shown.shares != tuned.shares;
+            until(&page, "the logit lens reads otherwise", |shown| read(shown) || shown.rows != tuned.rows).await?;
+            // It is trained already: it reads at once.
+            page.browser.client.execute(&choose("tuned"), vec![]).await?;
+            until(&page, "the tuned lens reads as before", |now| now.state == "read" && now.rows == tuned.rows).await?;
+            Ok(())
         })
         .await
 }

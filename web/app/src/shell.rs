@@ -233,13 +233,19 @@ fn LinkCode() -> impl IntoView {
         let name = event_target_value(&change);
         bench.link_code.set(Code::ALL.into_iter().find(|code| code.name() == name));
     };
-    view! {
-        <select class="field small" data-testid="link-code" aria-label="How links write vectors" title=title on:change=choose>
-            <option value="" selected=move || bench.link_code.get().is_none()>"Exact"</option>
-            {Code::ALL.map(|code| view! {
-                <option value=code.name() selected=move || bench.link_code.get() == Some(code)>{code.title()}</option>
-            })}
-        </select>
+    // Where there are none, there is nothing to choose.
+    let any = Memo::new(move |_| {
+        bench.experiment.with(|experiment| !experiment.to_recipe(bench.view.get(), None).vectors.is_empty())
+    });
+    move || {
+        any.get().then(|| view! {
+            <select class="field small" data-testid="link-code" aria-label="How links write vectors" title=title on:change=choose>
+                <option value="" selected=move || bench.link_code.get().is_none()>"Exact"</option>
+                {Code::ALL.map(|code| view! {
+                    <option value=code.name() selected=move || bench.link_code.get() == Some(code)>{code.title()}</option>
+                })}
+            </select>
+        })
     }
 }
 

@@ -32,10 +32,7 @@ pub async fn restore(bench: &mut Bench, live: &Live, reason: String) -> Result<(
         return Err(of_gpu("The GPU does not hold", again));
     }
     host::send(Event::DeviceLost { job: live.job, reason });
-    // What a training brought back from the lost device outlives it.
-    let training = bench.training.take();
     let model = load(bench, live, model, true).await?.expect("what is not here is fetched");
-    bench.training = training;
     host::send(Event::Restored { job: live.job, model });
     Ok(())
 }
@@ -67,6 +64,7 @@ pub fn telling(live: &Live) -> impl FnMut(tiller_hub::Progress) + '_ {
 /// `None` where something would have to be fetched, and `download` does not say so.
 async fn load(bench: &mut Bench, live: &Live, model: ModelRef, download: bool) -> Result<Option<ModelInfo>, Stop> {
     let begun = host::seconds();
+    let before = bench.loaded.clone();
     report(live, Stage::Connecting, 0, None, None);
 
     let throttle = Throttle::new();
@@ -102,8 +100,8 @@ async fn load(bench: &mut Bench, live: &Live, model: ModelRef, download: bool) -
         let gpu = bench.backend.device().await.map_err(EngineError::from)?;
         bench.session = Some(Session::load(&obtained.file, gpu, DEFAULT_CONTEXT, live, on_load).await?);
     }
-    if bench.loaded.as_ref() != Some(&model) {
-        // Its numbers mean nothing in another model.
+    if before.as_ref() != Some(&model) {
+        // Their numbers mean nothing in another model.
         (bench.sae, bench.lens, bench.training) = (None, None, None);
     }
     bench.loaded = Some(model.clone());
