@@ -26,7 +26,7 @@ fuzz_target!(|input: &[u8]| {
             _ => names.iter().map(|name| name.to_string()).zip(split_files(rest, 2).into_iter().map(<[u8]>::to_vec)).collect(),
         };
         for (name, weights) in folder.iter().filter(|(name, _)| name.ends_with(".safetensors")) {
-            let Some(mapping) = read(block_on(propose_mapping(name, weights, None))) else { continue };
+            let Some(mapping) = read(block_on(propose_mapping(name, weights, None, 4))) else { continue };
             serde_json::from_str::<serde_json::Value>(&mapping).expect("what is proposed is JSON");
         }
         let options = ReadOptions { input_scale: Some(1.0), ..ReadOptions::default() };

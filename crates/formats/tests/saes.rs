@@ -224,7 +224,7 @@ fn a_mapping_names_files_beside_it_alone() {
 fn proposed(golden: &str, weights: &str, told: &[(&str, serde_json::Value)]) -> SaeFile {
     let weights = files(golden)[weights].clone();
     let site = Some("blocks.1.hook_resid_post");
-    let mapping = pollster::block_on(propose_mapping("of unknown make.safetensors", &weights, site)).unwrap();
+    let mapping = pollster::block_on(propose_mapping("of unknown make.safetensors", &weights, site, 12)).unwrap();
     let mut mapping: serde_json::Value = serde_json::from_str(&mapping).unwrap();
     for (option, value) in told {
         mapping["config"][option] = value.clone();
@@ -268,7 +268,11 @@ fn a_bias_that_is_not_there_is_proposed_as_zeros_and_what_is_no_sae_is_refused()
         (header.len() as u64).to_le_bytes().into_iter().chain(header.clone()).chain(numbers).collect::<Vec<u8>>()
     };
     let weights = file(&[("up.enc", matrix(6, 4)), ("dictionary", matrix(4, 6)), ("log_threshold", ("F32", vec![6]))]);
-    let mapping = pollster::block_on(propose_mapping("x", &weights, Some("blocks.0.hook_resid_post"))).unwrap();
+    let site = Some("blocks.0.hook_resid_post");
+    // Of fewer features than the activation is wide.
+    let few = pollster::block_on(propose_mapping("x", &weights, site, 6)).unwrap();
+    assert!(few.contains("\"d_in\": 6") && few.contains("\"d_sae\": 4"), "{few}");
+    let mapping = pollster::block_on(propose_mapping("x", &weights, site, 4)).unwrap();
     let files = BTreeMap::from([("x".to_string(), weights), ("mapping.json".to_string(), mapping.into_bytes())]);
     let sae = pollster::block_on(SaeFile::read(&files, &ReadOptions::default())).unwrap().sae;
     assert_eq!((sae.d_in, sae.d_sae, &sae.b_enc, &sae.b_dec), (4, 6, &vec![0.0; 6], &vec![0.0; 4]));
@@ -282,7 +286,7 @@ fn a_bias_that_is_not_there_is_proposed_as_zeros_and_what_is_no_sae_is_refused()
         vec![("enc", matrix(4, 6)), ("dec", matrix(6, 5))],
         vec![("enc.a", matrix(4, 6)), ("enc.b", matrix(4, 6)), ("dec", matrix(6, 4))],
     ] {
-        let refused = pollster::block_on(propose_mapping("x", &file(&tensors), None)).unwrap_err().to_string();
+        let refused = pollster::block_on(propose_mapping("x", &file(&tensors), None, 4)).unwrap_err().to_string();
         assert!(refused.contains("mapping.json"), "{refused}");
     }
 }

@@ -26,17 +26,23 @@ impl Named {
     }
 }
 
-/// The `mapping.json`, as text, that fits the file best: an encoder and a decoder by their names and shapes, of which the
-/// longer side counts the features; biases and thresholds by names and lengths; a bias that is not there as zeros. Of what
+/// The `mapping.json`, as text, that fits the file best: an encoder and a decoder by their names and shapes, of which one
+/// side is `width`, that of the activation, or else the shorter one, and the other counts the features; biases and thresholds by names and lengths; a bias that is not there as zeros. Of what
 /// no tensor tells (the activation of a plain SAE, the site) it has the simplest, or nothing. Errors where no two matrices
 /// could be encoder and decoder.
-pub async fn propose_mapping(file: &str, source: &impl ByteSource, site: Option<&str>) -> Result<String, SaeFileError> {
+pub async fn propose_mapping(
+    file: &str,
+    source: &impl ByteSource,
+    site: Option<&str>,
+    width: usize,
+) -> Result<String, SaeFileError> {
     let floats = Safetensors::read(source).await?.tensors.into_iter();
     let floats = floats.filter(|(_, tensor)| matches!(tensor.dtype, Dtype::Float(_)));
     let tensors: Vec<Named> = floats.map(|(name, tensor)| Named { name, shape: tensor.shape }).collect();
     let unfit = || SaeFileError::NoMatrices { file: shown(file) };
     let (encoder, decoder) = matrices(&tensors).ok_or_else(unfit)?;
-    let (d_in, d_sae) = (decoder.shape[0].min(decoder.shape[1]), decoder.shape[0].max(decoder.shape[1]));
+    let (short, long) = (decoder.shape[0].min(decoder.shape[1]), decoder.shape[0].max(decoder.shape[1]));
+    let (d_in, d_sae) = if long == width { (long, short) } else { (short, long) };
 
     let mut roles = Map::new();
     let mut take = |role: &str, tensor: &Named| roles.insert(role.into(), tensor.name.clone().into());

@@ -10,6 +10,7 @@ use crate::jobs::{session, telling};
 use crate::live::Live;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tiller_engine::Site;
 use tiller_experiment::SaePlace;
 use tiller_formats::{ByteSource, Folder, ReadOptions, SaeFile, SaeFileError, propose_mapping, site_of_folder};
 use tiller_protocol::{Event, ModelRef, SaeFileBytes, SaeInfo, SaeQuality, SaeSource, TRAINED};
@@ -49,7 +50,12 @@ pub async fn load(bench: &mut Bench, live: &Live, source: SaeSource) -> Result<E
             bench.unmapped = None;
             match read(&files, &unsaid).await {
                 Err(SaeFileError::NoSae) => {
-                    let mapping = propose(&files, &unsaid).await.map_err(unusable)?;
+                    let config = session(bench)?.engine.config();
+                    // Where nothing is said, most read the residual stream.
+                    let site = unsaid.site.as_ref().and_then(|site| site.parse().ok());
+                    let site = site.filter(|&site| config.check_site(site).is_ok());
+                    let width = site.map_or(config.width, |site: Site| config.site_width(site, 0));
+                    let mapping = propose(&files, &unsaid, width as usize).await.map_err(unusable)?;
                     // The mapping says it now, and may be changed.
                     let unsaid = Unsaid { site: None, ..unsaid };
                     bench.unmapped = Some(Unmapped { name, files, unsaid });
@@ -80,10 +86,10 @@ pub struct Unmapped {
 }
 
 /// What the tensors could be of the one safetensors file among these.
-async fn propose(files: &BTreeMap<String, Vec<u8>>, unsaid: &Unsaid) -> Result<String, SaeFileError> {
+async fn propose(files: &BTreeMap<String, Vec<u8>>, unsaid: &Unsaid, width: usize) -> Result<String, SaeFileError> {
     let mut weights = files.iter().filter(|(name, _)| name.ends_with(".safetensors"));
     match (weights.next(), weights.next()) {
-        (Some((name, bytes)), None) => propose_mapping(name, bytes, unsaid.site.as_deref()).await,
+        (Some((name, bytes)), None) => propose_mapping(name, bytes, unsaid.site.as_deref(), width).await,
         _ => Err(SaeFileError::NoSae),
     }
 }
