@@ -79,15 +79,17 @@ pub fn Lens() -> impl IntoView {
                     "Each row is the model cut off after one block: what it would write next, if it had to answer there. The top row is its real answer. "
                     "The output layer was trained for the top row alone: what the lowest rows say may mean little."
                 </p>
-                <tuned::WhichLens/>
-                <label class="check" title="Add the vector of the Steer view, with its layer and strength, while the prompt is read">
-                    <input type="checkbox" data-testid="lens-edited" prop:checked=edited prop:disabled=move || !steers() && !edited()
-                        on:change=move |input| {
-                            let on = event_target_checked(&input);
-                            bench.change("lens", |experiment| experiment.lens.edited = on);
-                        }/>
-                    "Steered"
-                </label>
+                <div class="row">
+                    <tuned::WhichLens/>
+                    <label class="check" title="Add the vector of the Steer view, with its layer and strength, while the prompt is read">
+                        <input type="checkbox" data-testid="lens-edited" prop:checked=edited prop:disabled=move || !steers() && !edited()
+                            on:change=move |input| {
+                                let on = event_target_checked(&input);
+                                bench.change("lens", |experiment| experiment.lens.edited = on);
+                            }/>
+                        "Steered"
+                    </label>
+                </div>
             </div>
             <tuned::Judged/>
             <followed::FollowedTokens/>

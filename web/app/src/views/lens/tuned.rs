@@ -13,7 +13,7 @@ pub fn WhichLens() -> impl IntoView {
         bench.change("lens", |experiment| experiment.lens.tuned = tuned);
     };
     view! {
-        <select class="field small" data-testid="which-lens" aria-label="Which lens" on:change=choose
+        <select class="field small which-lens" data-testid="which-lens" aria-label="Which lens" on:change=choose
             title="A tuned lens scales and shifts each layer's numbers first, as it learnt to on the texts that come with this page">
             <option value="logit" prop:selected=move || !tuned()>"Logit lens"</option>
             <option value="tuned" prop:selected=tuned>"Tuned lens (trained here)"</option>
