@@ -176,6 +176,6 @@ mod tests {
         assert!(length("").starts_with("At most 32,768"));
         assert!(length(&"a".repeat(4001)).starts_with("4,001 letters, about 1,001 tokens"));
         assert!(of_text(&TrainingText { tokens: 32_700, cut: true }).contains("of a longer text"));
-        assert!(of_step(&step(500)).contains("Step 500 of 2,000: 25.0 %"), "{}", of_step(&step(500)));
+        assert!(of_step(&step(500)).contains("Step 500 of 2,000 by the CPU: 25.0 %"), "{}", of_step(&step(500)));
     }
 }
