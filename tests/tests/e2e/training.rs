@@ -3,6 +3,7 @@
 use crate::looks::photograph;
 use crate::page::{LOADED, Page, WRITTEN};
 use crate::recipes::{self, smollm2};
+use crate::small_models::tiny;
 use crate::stage::Stage;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
@@ -215,6 +216,47 @@ async fn an_sae_is_trained_in_the_tab_used_saved_opened_again_and_stopped_half_w
             page.open(&address).await?;
             let missing = |seen: &crate::page::Seen| seen.complaint().contains("trained in another browser");
             page.until("what is not here is said not to be", LOADED, missing).await?;
+            Ok(())
+        })
+        .await
+}
+
+/// A GPU in software takes about a second a step: few steps of a tiny model.
+#[tokio::test]
+async fn an_sae_is_trained_on_webgpu_paused_and_kept() -> Result<()> {
+    let stage = Stage::set_small("training-gpu").await?;
+    let profile = stage.profile()?;
+    let recipe = Recipe { view: View::Features, ..recipes::plain(tiny()) };
+    let address = stage.address("/?backend=gpu") + &recipes::link(&recipe)?;
+    stage
+        .play(&profile, async |page| {
+            page.open_and_agree(&address).await?;
+            page.until_ready().await?;
+            run(&page, "document.querySelector('[data-testid=training]').open = true").await?;
+            let text: String = TEXT.chars().take(LETTERS / 3).collect();
+            page.set("training-text", &text).await?;
+            for (field, value) in [("training-features", "32"), ("training-k", "4"), ("training-steps", "60")] {
+                page.set(field, value).await?;
+            }
+            // Auto would leave a GPU in software alone.
+            let choose = "
+                const device = document.querySelector('[data-testid=training-device]');
+                device.selectedIndex = [...device.options].findIndex(option => option.textContent == 'WebGPU');
+                device.dispatchEvent(new Event('change', { bubbles: true }));";
+            run(&page, choose).await?;
+            let begun = Instant::now();
+            page.click("train").await?;
+            let by_gpu = |now: &Shown| now.status.contains("by the GPU") && step(now) > 0;
+            until(&page, "the GPU makes steps", by_gpu).await?;
+            page.click("pause-training").await?;
+            let paused = until(&page, "it pauses", |now| now.state == "paused").await?;
+            ensure!(step(&paused) < 60, "{}", paused.status);
+            page.click("resume-training").await?;
+            let trained = until(&page, "it is trained", |now| !now.quality.is_empty() && now.state == "none").await?;
+            stage.took("60 steps of 32 features", begun);
+            ensure!(trained.quality.contains("It made 60 steps"), "{}", trained.quality);
+            until(&page, "its features are shown", |now| now.sae.contains("32 features") && now.features == "read")
+                .await?;
             Ok(())
         })
         .await
