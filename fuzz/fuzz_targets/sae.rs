@@ -25,11 +25,13 @@ fuzz_target!(|input: &[u8]| {
             1 => BTreeMap::from([("params.npz".to_string(), rest.to_vec())]),
             _ => names.iter().map(|name| name.to_string()).zip(split_files(rest, 2).into_iter().map(<[u8]>::to_vec)).collect(),
         };
+        let options = ReadOptions { input_scale: Some(1.0), ..ReadOptions::default() };
         for (name, weights) in folder.iter().filter(|(name, _)| name.ends_with(".safetensors")) {
             let Some(mapping) = read(block_on(propose_mapping(name, weights, None, 4))) else { continue };
-            serde_json::from_str::<serde_json::Value>(&mapping).expect("what is proposed is JSON");
+            let mut mapped = folder.clone();
+            mapped.insert("mapping.json".to_string(), mapping.into_bytes());
+            let _ = read(block_on(SaeFile::read(&mapped, &options)));
         }
-        let options = ReadOptions { input_scale: Some(1.0), ..ReadOptions::default() };
         let Some(file) = read(block_on(SaeFile::read(&folder, &options))) else { return };
         let x = vec![0.5; file.sae.d_in];
         let features = file.sae.encode(&x);
