@@ -163,6 +163,12 @@ impl Experiment {
         self.vectors_and_edits().1.iter().map(|edit| edit.strength).chain(strengths).any(|strength| strength != 0.0)
     }
 
+    /// Whether its link has vectors: in use, or on the shelf.
+    pub fn has_vectors(&self) -> bool {
+        let chosen = self.vector.as_ref().is_some_and(|chosen| chosen.at_layer().is_some());
+        chosen || !self.shelf.is_empty() || self.further.iter().any(|further| !further.vectors.is_empty())
+    }
+
     pub fn run(&self, lanes: Vec<Lane>) -> RunSpec {
         let (vectors, edits) = self.vectors_and_edits();
         RunSpec {

@@ -234,9 +234,7 @@ fn LinkCode() -> impl IntoView {
         bench.link_code.set(Code::ALL.into_iter().find(|code| code.name() == name));
     };
     // Where there are none, there is nothing to choose.
-    let any = Memo::new(move |_| {
-        bench.experiment.with(|experiment| !experiment.to_recipe(bench.view.get(), None).vectors.is_empty())
-    });
+    let any = Memo::new(move |_| bench.experiment.with(|experiment| experiment.has_vectors()));
     move || {
         any.get().then(|| view! {
             <select class="field small" data-testid="link-code" aria-label="How links write vectors" title=title on:change=choose>
